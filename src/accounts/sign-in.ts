@@ -6,6 +6,9 @@ import type { PasswordHasher } from './password-hasher.ts';
 import { findAccountAndHash, replacePasswordHash } from './store.ts';
 import type { SignInThrottle } from './throttle.ts';
 
+/** Whoever tries has not shown yet who they are. */
+const NOBODY_YET = 'person:unknown';
+
 export interface SignInAttempt {
   login: string;
   password: string;
@@ -38,11 +41,11 @@ export interface SignInParts {
 export function createSignIn({ db, hasher, throttle }: SignInParts): SignIn {
   return async ({ login: typedLogin, password, ip, userAgent }) => {
     const login = normaliseLogin(typedLogin);
-    const from = { address: ip, ...(userAgent !== undefined && { userAgent }) };
+    const from = { address: ip, userAgent };
     const admission = await throttle.admit({ login, ip });
     if (admission.throttled) {
       const { retryAfterSeconds } = admission;
-      await record(db, { type: 'sign_in.throttled', outcome: 'denied', actor: 'anonymous', ...from });
+      await appendEvents(db, [{ type: 'sign_in.throttled', outcome: 'denied', actor: NOBODY_YET, ...from }]);
       return { ok: false, reason: 'throttled', retryAfterSeconds };
     }
 
@@ -52,13 +55,7 @@ export function createSignIn({ db, hasher, throttle }: SignInParts): SignIn {
     });
     if (found === undefined || !matches || found.account.disabledAt !== undefined) {
       const accountId = found?.account.id;
-      await record(db, {
-        type: 'sign_in.failed',
-        outcome: 'failure',
-        actor: 'anonymous',
-        ...(accountId !== undefined && { accountId }),
-        ...from,
-      });
+      await appendEvents(db, [{ type: 'sign_in.failed', outcome: 'failure', actor: NOBODY_YET, accountId, ...from }]);
       return { ok: false, reason: 'wrong_credentials' };
     }
 
@@ -67,8 +64,8 @@ export function createSignIn({ db, hasher, throttle }: SignInParts): SignIn {
     if (passwordHash !== undefined && hasher.isOutdated(passwordHash)) {
       await rehash({ db, hasher }, account.id, passwordHash, password);
     }
-    const actor = `account:${account.id}`;
-    await record(db, { type: 'sign_in.succeeded', outcome: 'success', actor, accountId: account.id, ...from });
+    const actor = `person:${account.id}`;
+    await appendEvents(db, [{ type: 'sign_in.succeeded', outcome: 'success', actor, accountId: account.id, ...from }]);
     return { ok: true, account };
   };
 }
@@ -94,8 +91,4 @@ async function rehash(
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'queue_full')) throw error;
   }
-}
-
-async function record(db: Database, event: Parameters<typeof appendEvents>[1][number]): Promise<void> {
-  await db.$transaction((tx) => appendEvents(tx, [event]));
 }
