@@ -1,0 +1,71 @@
+import type { Context, Middleware } from 'koa';
+import { AppError } from '../errors.ts';
+import type { ErrorPage, Pages } from './pages.ts';
+import { setSecurityHeaders } from './security-headers.ts';
+
+/** The part of a pino logger that is used here. */
+export interface ErrorLog {
+  error(fields: object, message: string): void;
+}
+
+type Refusal = Required<Omit<ErrorPage, 'advice'>>;
+
+/**
+ * Answers what went wrong: a page for people, `application/problem+json` for everyone else (RFC 9457).
+ *
+ * Only what an AppError says goes to the caller. Everything else is 500, logged, and says nothing.
+ */
+export function handleErrors(pages: Pages, issuer: string, log: ErrorLog): Middleware {
+  return async (ctx, next) => {
+    try {
+      await next();
+      if (ctx.status === 404 && ctx.body == null && ctx.respond !== false) throw notFound();
+    } catch (error) {
+      const refusal = readError(error);
+      if (refusal.status >= 500) log.error({ err: error, method: ctx.method, path: ctx.path }, 'a request failed');
+      answer(ctx, pages, issuer, refusal);
+    }
+  };
+}
+
+function answer(ctx: Context, pages: Pages, issuer: string, refusal: Refusal): void {
+  // What was not read of a refused body must not be taken for the next request.
+  if (refusal.status === 413) ctx.set('Connection', 'close');
+  if (ctx.accepts('json', 'html') === 'html') pages.error(ctx, refusal);
+  else sendProblem(ctx, issuer, refusal);
+}
+
+/** Answers with a problem document. @see RFC 9457 §3 */
+export function sendProblem(
+  ctx: Context,
+  issuer: string,
+  { status, error, description }: Refusal,
+  members: Record<string, unknown> = {},
+): void {
+  setSecurityHeaders(ctx);
+  if (status === 503) ctx.set('Retry-After', '5');
+  ctx.status = status;
+  ctx.body = { type: `${issuer}/problems/${error}`, title: error, status, detail: description, ...members };
+  ctx.type = 'application/problem+json';
+}
+
+function readError(error: unknown): Refusal {
+  if (error instanceof AppError) return { status: error.status, error: error.code, description: error.message };
+  const status = httpStatus(error);
+  if (status === 404) return readError(notFound());
+  if (status !== undefined) {
+    return { status, error: 'invalid_request', description: 'This request is not one that is served here.' };
+  }
+  return { status: 500, error: 'server_error', description: 'The request could not be served.' };
+}
+
+/** koa and its router refuse with errors that carry a status (http-errors); only a 4xx of theirs is believed. */
+function httpStatus(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('status' in error) || !('expose' in error)) return undefined;
+  const { status } = error;
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : undefined;
+}
+
+function notFound(): AppError {
+  return new AppError('not_found', 'There is nothing at this address.', { status: 404 });
+}
