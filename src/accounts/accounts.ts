@@ -3,6 +3,7 @@ import { appendEvents } from '../audit/append-event.ts';
 import { AppError } from '../errors.ts';
 import { type EndResult, endSessionsIn } from '../sessions/end-sessions.ts';
 import type { Database, Transaction } from '../storage/database.ts';
+import { transact } from '../storage/transact.ts';
 import { type Account, normaliseLogin, requireAcceptablePassword, requireLogin } from './account.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 import {
@@ -62,7 +63,7 @@ export async function createAccount(
   if (password !== undefined) requireAcceptablePassword(password, login);
   const hash = password === undefined ? undefined : await hasher.hash(password);
   const id = randomUUID();
-  return db.$transaction(async (tx) => {
+  return transact(db, async (tx) => {
     const account = { id, login, email: email ?? null, name: name ?? null, roles: [...roles], groups: [...groups] };
     if (!(await insertAccount(tx, account))) throw loginTaken(login);
     if (hash !== undefined) await writePasswordHash(tx, id, hash);
@@ -92,7 +93,7 @@ export async function updateAccount(
   { actor, note }: AccountAct,
 ): Promise<Account> {
   const wanted: AccountChange = { ...change, ...(login !== undefined && { login: requireLogin(login) }) };
-  return db.$transaction(async (tx) => {
+  return transact(db, async (tx) => {
     const { email = null, name = null, ...before } = await requireLocked(tx, accountId);
     const after = { email, name, ...before, ...wanted };
     if (!(await updateAccountRow(tx, after))) throw loginTaken(after.login);
@@ -118,7 +119,7 @@ export async function setPassword(
   const { login } = requireRow(await findAccountRow(db, { id: accountId }), accountId);
   requireAcceptablePassword(password, login);
   const hash = await hasher.hash(password);
-  return db.$transaction(async (tx) => {
+  return transact(db, async (tx) => {
     await requireLocked(tx, accountId);
     await raiseCredentialVersion(tx, accountId);
     await writePasswordHash(tx, accountId, hash);
@@ -135,7 +136,7 @@ export async function setPassword(
  * @see OWASP ASVS 5.0 §7.4.2
  */
 export async function disableAccount(db: Database, accountId: string, act: AccountAct): Promise<EndResult> {
-  return db.$transaction(async (tx) => {
+  return transact(db, async (tx) => {
     await requireLocked(tx, accountId);
     if (await markDisabled(tx, accountId)) {
       await appendEvents(tx, [{ type: 'account.disabled', outcome: 'success', actor: act.actor, accountId }]);
@@ -146,7 +147,7 @@ export async function disableAccount(db: Database, accountId: string, act: Accou
 
 /** Lets an account sign in again; what ended stays ended. @throws AppError `not_found` */
 export async function enableAccount(db: Database, accountId: string, { actor }: AccountAct): Promise<void> {
-  await db.$transaction(async (tx) => {
+  await transact(db, async (tx) => {
     await requireLocked(tx, accountId);
     if (await markEnabled(tx, accountId)) {
       await appendEvents(tx, [{ type: 'account.enabled', outcome: 'success', actor, accountId }]);
@@ -156,7 +157,7 @@ export async function enableAccount(db: Database, accountId: string, { actor }: 
 
 /** Deletes an account with its credentials and consents; its sessions end and stay as tombstones. @throws AppError `not_found` */
 export async function deleteAccount(db: Database, accountId: string, act: AccountAct): Promise<EndResult> {
-  return db.$transaction(async (tx) => {
+  return transact(db, async (tx) => {
     await requireLocked(tx, accountId);
     const result = await endSessionsIn(tx, { accountId }, { reason: 'account_deleted', ...act });
     await deleteAccountRow(tx, accountId);

@@ -142,24 +142,3 @@ export async function markEnabled(tx: Transaction, id: string): Promise<boolean>
 export async function deleteAccountRow(tx: Transaction, id: string): Promise<void> {
   await tx.$executeRaw`DELETE FROM "account" WHERE "id" = ${id}`;
 }
-
-export interface ThrottleQuery {
-  text: string;
-  values: unknown[];
-}
-
-export interface ThrottleResult {
-  rows: { points: number; expire: number | null }[];
-  rowCount: number;
-}
-
-/** The part of a `pg` client that rate-limiter-flexible uses, on the connections we have. */
-export function throttleQueries(db: Database): { query: (query: ThrottleQuery) => Promise<ThrottleResult> } {
-  return {
-    query: async ({ text, values }) => {
-      const found = await db.$queryRawUnsafe<{ points: number; expire: bigint | null }[]>(text, ...values);
-      const rows = found.map(({ points, expire }) => ({ points, expire: expire === null ? null : Number(expire) }));
-      return { rows, rowCount: rows.length };
-    },
-  };
-}

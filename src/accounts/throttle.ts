@@ -3,7 +3,6 @@ import { isIPv6 } from 'node:net';
 import { RateLimiterPostgres } from 'rate-limiter-flexible';
 import { AppError } from '../errors.ts';
 import type { Database } from '../storage/database.ts';
-import { throttleQueries } from './store.ts';
 
 export interface ThrottleLimit {
   /** Failures that are still answered by looking at the password. */
@@ -67,8 +66,8 @@ export interface SignInThrottle {
 export function createSignInThrottle({ db, key, limits = DEFAULT_THROTTLE_LIMITS }: ThrottleOptions): SignInThrottle {
   const limiter = (keyPrefix: string, { failures, windowSeconds }: ThrottleLimit, clearExpiredByTimeout = false) =>
     new RateLimiterPostgres({
-      storeClient: throttleQueries(db),
-      storeType: 'client',
+      storeClient: db.pool,
+      storeType: 'pool',
       tableName: 'throttle',
       tableCreated: true,
       clearExpiredByTimeout,

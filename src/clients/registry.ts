@@ -2,6 +2,7 @@ import { appendEvents } from '../audit/append-event.ts';
 import { AppError } from '../errors.ts';
 import { type EndResult, endParticipationsIn } from '../sessions/end-sessions.ts';
 import type { Database, Transaction } from '../storage/database.ts';
+import { transact } from '../storage/transact.ts';
 import { type RegisteredClient, usesSecret } from './client.ts';
 import { generateSecret, hashSecret } from './secret.ts';
 import {
@@ -37,7 +38,7 @@ export async function listClients(db: Database | Transaction): Promise<Registere
  * @throws AppError `not_found`, `usage` for a client that has no secret
  */
 export async function rotateSecret(db: Database, clientId: string, { actor }: ClientAct): Promise<string> {
-  return db.$transaction(async (tx) => {
+  return transact(db, async (tx) => {
     const { metadata } = await requireLocked(tx, clientId);
     if (!usesSecret(metadata)) {
       throw new AppError('usage', `client ${clientId} does not authenticate with a secret`, { status: 409 });
@@ -56,7 +57,7 @@ export async function rotateSecret(db: Database, clientId: string, { actor }: Cl
  * @throws AppError `not_found`
  */
 export async function disableClient(db: Database, clientId: string, act: ClientAct): Promise<EndResult> {
-  return db.$transaction(async (tx) => {
+  return transact(db, async (tx) => {
     const { disabledBy } = await requireLocked(tx, clientId);
     await markClientDisabled(tx, clientId, 'hand');
     if (disabledBy !== 'hand') {
@@ -68,7 +69,7 @@ export async function disableClient(db: Database, clientId: string, act: ClientA
 
 /** Lets a client take part again; what ended stays ended. @throws AppError `not_found` */
 export async function enableClient(db: Database, clientId: string, { actor }: ClientAct): Promise<void> {
-  await db.$transaction(async (tx) => {
+  await transact(db, async (tx) => {
     const { disabledAt } = await requireLocked(tx, clientId);
     if (disabledAt === undefined) return;
     await markClientEnabled(tx, clientId);
@@ -78,7 +79,7 @@ export async function enableClient(db: Database, clientId: string, { actor }: Cl
 
 /** Ends all participations of a client and wipes its own tokens; the client may begin anew. @throws AppError `not_found` */
 export async function logoutClient(db: Database, clientId: string, act: ClientAct): Promise<EndResult> {
-  return db.$transaction(async (tx) => {
+  return transact(db, async (tx) => {
     await requireLocked(tx, clientId);
     return endParticipationsIn(tx, { clientId }, { reason: 'admin_forced', ...act });
   });
