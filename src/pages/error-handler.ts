@@ -19,10 +19,11 @@ export function handleErrors(pages: Pages, issuer: string, log: ErrorLog): Middl
   return async (ctx, next) => {
     try {
       await next();
-      if (ctx.status === 404 && ctx.body == null && ctx.respond !== false) throw notFound();
+      if (ctx.body == null && ctx.respond !== false) refuseUnserved(ctx.status);
     } catch (error) {
       const refusal = readError(error);
-      if (refusal.status >= 500) log.error({ err: error, method: ctx.method, path: ctx.path }, 'a request failed');
+      if (refusal.status >= 500 && refusal.status !== 501)
+        log.error({ err: error, method: ctx.method, path: ctx.path }, 'a request failed');
       answer(ctx, pages, issuer, refusal);
     }
   };
@@ -64,6 +65,14 @@ function httpStatus(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('status' in error) || !('expose' in error)) return undefined;
   const { status } = error;
   return typeof status === 'number' && status >= 400 && status < 500 ? status : undefined;
+}
+
+/** Nobody answered: koa and its router leave the status to say so. */
+function refuseUnserved(status: number): void {
+  if (status === 404) throw notFound();
+  if (status === 405 || status === 501) {
+    throw new AppError('invalid_request', 'This address can’t be used in that way.', { status });
+  }
 }
 
 function notFound(): AppError {

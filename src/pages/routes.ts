@@ -32,6 +32,8 @@ export interface PageRoutes {
   assets: Middleware;
   /** `/`, `/ended`, `/interaction/…` and `/session`; lets everything else pass. */
   routes: ReturnType<Router['routes']>;
+  /** Goes right after `routes`: 405 for what these addresses can't do. */
+  allowedMethods: ReturnType<Router['allowedMethods']>;
   /** The address of the page that tells of an end. */
   endedUrl(notice: Notice): string;
 }
@@ -64,6 +66,7 @@ export function createPageRoutes({
     formChain: leaveFormChain(pages),
     assets: assets.serve,
     routes: router.routes(),
+    allowedMethods: router.allowedMethods(),
     endedUrl: (notice) => `${base}/ended?notice=${sealNotice(key, notice)}`,
   };
 }
