@@ -65,6 +65,11 @@ export async function lockClient(tx: Transaction, clientId: string): Promise<Reg
   return findClientRow(tx, clientId);
 }
 
+/** Locks all clients against other changes of them, while tokens can be granted all the same. */
+export async function lockClients(tx: Transaction): Promise<void> {
+  await tx.$queryRaw`SELECT 1 FROM "client" ORDER BY "client_id" FOR NO KEY UPDATE`;
+}
+
 /** Writes what is declared of a client, new or not; its secret and its being disabled stay as they are. */
 export async function upsertClient(tx: Transaction, client: DeclaredFacts): Promise<void> {
   const { clientId, metadata, firstParty, data, labels, presence, allowedOrigins } = client;
