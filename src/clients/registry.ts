@@ -7,6 +7,7 @@ import { type RegisteredClient, usesSecret } from './client.ts';
 import { generateSecret, hashSecret } from './secret.ts';
 import {
   findClientRow,
+  hasAllowedOrigin,
   listClientRows,
   lockClient,
   markClientDisabled,
@@ -24,6 +25,11 @@ export interface ClientAct {
 /** Finds a client, disabled ones too. Read from the database every time: a copy could outlive a disable. */
 export async function findClient(db: Database | Transaction, clientId: string): Promise<RegisteredClient | undefined> {
   return findClientRow(db, clientId);
+}
+
+/** Tells whether a client registered a web origin for calls from its pages. */
+export async function isRegisteredOrigin(db: Database | Transaction, origin: string): Promise<boolean> {
+  return hasAllowedOrigin(db, origin);
 }
 
 /** All clients, by `client_id`. */

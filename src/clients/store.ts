@@ -56,6 +56,13 @@ export async function listClientRows(db: Database | Transaction): Promise<Regist
   return rows.map(toClient);
 }
 
+/** Whether any enabled client registered a web origin. */
+export async function hasAllowedOrigin(db: Database | Transaction, origin: string): Promise<boolean> {
+  const [row] = await db.$queryRaw<{ found: boolean }[]>`
+    SELECT EXISTS (SELECT FROM "client" WHERE "disabled_at" IS NULL AND "metadata" -> 'allowed_origins' ? ${origin}) AS found`;
+  return row?.found ?? false;
+}
+
 /**
  * Locks a client against everything that grants it something: that takes `FOR KEY SHARE`, so it comes wholly before
  * this, and is ended by it, or after it, and sees what this did.

@@ -1,0 +1,79 @@
+import { errors, type KoaContextWithOIDC, Provider } from 'oidc-provider';
+import { secretMatches } from '../clients/secret.ts';
+import { isUnavailable } from '../storage/availability.ts';
+import { type ConfigurationParts, createConfiguration } from './configuration.ts';
+import { authorizationUrl } from './interactions.ts';
+import { stateOf } from './request-state.ts';
+
+export interface ProviderParts extends Omit<ConfigurationParts, 'renderError'> {
+  log: { error(fields: object, message: string): void };
+}
+
+/**
+ * Wires oidc-provider to the rest. It stays on the adapter, events and documented options; the exceptions are the two
+ * methods of its Client that are replaced here.
+ */
+export function createProvider(parts: ProviderParts): Provider {
+  const provider = new Provider(parts.issuer, createConfiguration({ ...parts, renderError }));
+
+  // The registry hands over the hash of a secret in the place of the secret.
+  provider.Client.prototype.compareClientSecret = function compareClientSecret(actual: string) {
+    const { clientSecret } = this;
+    return clientSecret !== undefined && secretMatches(Buffer.from(clientSecret, 'base64url'), actual);
+  };
+  // Deliveries are owed by the end itself, whatever its reason, and sent from there.
+  provider.Client.prototype.backchannelLogout = async () => undefined;
+
+  provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => {
+    stateOf(ctx).failure = error;
+  });
+  provider.use(async (ctx, next) => {
+    await next();
+    const context = ctx as KoaContextWithOIDC;
+    const { failure } = stateOf(context);
+    if (failure !== undefined) answerFailure(context, failure);
+    else restartIfLost(context);
+  });
+
+  async function renderError(
+    ctx: KoaContextWithOIDC,
+    out: { error: string; error_description?: string | undefined },
+    error: Error,
+  ): Promise<void> {
+    const interaction = ctx.oidc?.entities.Interaction;
+    if (error instanceof errors.SessionNotFound && interaction) {
+      // The session ended after the page was sent: the request starts again, and tells why.
+      restart(ctx, interaction.params);
+      return;
+    }
+    const description = out.error_description ?? 'The request could not be served.';
+    parts.pages().error(ctx, { status: ctx.status, error: out.error, description });
+  }
+
+  function answerFailure(ctx: KoaContextWithOIDC, failure: unknown): void {
+    const unavailable = isUnavailable(failure);
+    if (!unavailable) parts.log.error({ err: failure, method: ctx.method, path: ctx.path }, 'a request failed');
+    ctx.remove('Location');
+    ctx.status = unavailable ? 503 : 500;
+    if (unavailable) ctx.set('Retry-After', '5');
+    const error = unavailable ? 'temporarily_unavailable' : 'server_error';
+    const description = unavailable
+      ? 'The database can not be reached. Try again soon.'
+      : 'The request could not be served.';
+    if (ctx.accepts('json', 'html') === 'html') parts.pages().error(ctx, { status: ctx.status, error, description });
+    else ctx.body = { error, error_description: description };
+  }
+
+  /** An interactive request whose session ended while it was under way goes to the sign-in page, not to an error. */
+  function restartIfLost(ctx: KoaContextWithOIDC): void {
+    if (!stateOf(ctx).lost || ctx.oidc.params === undefined || ctx.oidc.prompts.has('none')) return;
+    if (ctx.oidc.route === 'authorization' || ctx.oidc.route === 'resume') restart(ctx, ctx.oidc.params);
+  }
+
+  function restart(ctx: KoaContextWithOIDC, params: object): void {
+    ctx.status = 303;
+    ctx.redirect(authorizationUrl(provider, params as Record<string, unknown>));
+  }
+
+  return provider;
+}

@@ -1,0 +1,205 @@
+import type { Context } from 'koa';
+import type { Interaction, Provider } from 'oidc-provider';
+import type { Account } from '../accounts/account.ts';
+import { findAccountById } from '../accounts/accounts.ts';
+import type { SignIn } from '../accounts/sign-in.ts';
+import { recordConsent } from '../clients/consent.ts';
+import { findClient } from '../clients/registry.ts';
+import { AppError } from '../errors.ts';
+import type {
+  AnsweredInteraction,
+  ClientOnPage,
+  EndedSession,
+  InteractionPort,
+  RefusedSignIn,
+  RestartInteraction,
+} from '../pages/interaction-port.ts';
+import { decideSessionLimits } from '../policy/decide.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
+import { findLiveSession, findSessionTombstone } from '../sessions/store.ts';
+import type { AdapterParts } from './adapter.ts';
+import type { SignInResult } from './find-account.ts';
+import type { EndedDetails } from './interaction-policy.ts';
+import { readClock } from './store.ts';
+
+/** How a person shows who they are: by a password, which is one factor. */
+const PASSWORD = { acr: 'aal1', amr: ['pwd'] };
+
+export interface InteractionParts extends Pick<AdapterParts, 'db' | 'policy'> {
+  provider: () => Provider;
+  signIn: SignIn;
+  issuer: string;
+}
+
+/** What the pages need of oidc-provider's interactions, for the browser that they belong to. */
+export function createInteractionPort(parts: InteractionParts): InteractionPort {
+  const { db, provider } = parts;
+
+  async function load(ctx: Context): Promise<Interaction> {
+    const { cookies } = provider().createContext(ctx.req, ctx.res);
+    const id = cookies.get(provider().cookieName('interaction'), { signed: true });
+    const interaction = id === undefined ? undefined : await provider().Interaction.find(id);
+    if (interaction === undefined || interaction.uid !== ctx['params'].uid) {
+      throw new AppError('not_found', 'This page has expired. Go back to the application and start again.', {
+        status: 404,
+      });
+    }
+    return interaction;
+  }
+
+  /** A session that ended while the page was open: oidc-provider would refuse to go on. */
+  async function restartIfEnded({ session, params }: Interaction): Promise<RestartInteraction | undefined> {
+    if (session?.uid === undefined || (await findLiveSession(db, { uid: session.uid }))) return undefined;
+    const ended = await findSessionTombstone(db, { uid: session.uid });
+    return { restartAt: authorizationUrl(provider(), params), ...(ended && { ended: toEnded(ended) }) };
+  }
+
+  async function finish(interaction: Interaction, result: object): Promise<AnsweredInteraction> {
+    interaction.result = result as NonNullable<Interaction['result']>;
+    await interaction.save(Math.max(1, interaction.exp - Math.floor(Date.now() / 1000)));
+    return { redirectTo: interaction.returnTo };
+  }
+
+  return {
+    async find(ctx) {
+      const interaction = await load(ctx);
+      const restart = await restartIfEnded(interaction);
+      if (restart) return restart;
+      const { params, prompt, session } = interaction;
+      const account = session && (await findAccountById(db, session.accountId));
+      const ended = prompt.details['ended'] as EndedDetails | undefined;
+      return {
+        uid: interaction.uid,
+        prompt: prompt.name === 'consent' ? 'consent' : 'login',
+        reasons: prompt.reasons,
+        client: await clientOnPage(parts, String(params['client_id'])),
+        scopes: scopesToAsk(interaction),
+        claims: [],
+        limits: plainLimits(parts, ctx),
+        ...(typeof params['login_hint'] === 'string' && { loginHint: params['login_hint'] }),
+        ...(account && { accountLogin: account.login }),
+        ...(ended && { ended: toEnded({ ...ended, endedAt: new Date(ended.endedAt) }) }),
+      };
+    },
+
+    async signIn(ctx, { login, password }) {
+      const interaction = await load(ctx);
+      const result = await attempt(parts.signIn, { login, password, ip: ctx.ip, userAgent: ctx.get('user-agent') });
+      if ('problem' in result) return result;
+      const { account } = result;
+      await leaveOtherSession(parts, interaction, account.id);
+      const authenticatedAt = await readClock(db);
+      const signedIn: SignInResult = {
+        accountId: account.id,
+        credentialVersion: account.credentialVersion,
+        authenticatedAt: authenticatedAt.toISOString(),
+        ...PASSWORD,
+      };
+      return finish(interaction, { login: { ...signedIn, ts: Math.floor(authenticatedAt.getTime() / 1000) } });
+    },
+
+    async consent(ctx) {
+      const interaction = await load(ctx);
+      const restart = await restartIfEnded(interaction);
+      if (restart) return restart;
+      const { session, params, lastSubmission } = interaction;
+      if (session === undefined) throw new AppError('login_required', 'Sign in first.', { status: 403 });
+      await recordConsent(db, {
+        accountId: session.accountId,
+        clientId: String(params['client_id']),
+        scopes: scopesToAsk(interaction),
+      });
+      // The sign-in before this page has had its effect: it is named so that it isn't asked for again.
+      const login = lastSubmission?.['login'] as object | undefined;
+      return finish(interaction, { ...(login && { login: { ...login, applied: true } }), consent: {} });
+    },
+
+    async abort(ctx) {
+      return finish(await load(ctx), { error: 'access_denied', error_description: 'End-User aborted interaction' });
+    },
+  };
+}
+
+/** The authorization request with these parameters, to be made again. */
+export function authorizationUrl(provider: Provider, params: Record<string, unknown>): string {
+  const url = new URL(provider.urlFor('authorization'));
+  for (const [name, value] of Object.entries(params)) {
+    if (typeof value === 'string' || typeof value === 'number') url.searchParams.set(name, String(value));
+  }
+  return url.href;
+}
+
+/**
+ * The session that the page was opened in is not gone on with if it ended meanwhile, or is another person's: that one
+ * ends, for two people can't share a browser's session.
+ */
+async function leaveOtherSession({ db }: InteractionParts, interaction: Interaction, accountId: string): Promise<void> {
+  const { session } = interaction;
+  if (session?.uid === undefined) return;
+  if (session.accountId !== accountId) {
+    await endSessions(db, { uids: [session.uid] }, { reason: 'superseded', actor: `person:${accountId}` });
+  } else if (await findLiveSession(db, { uid: session.uid })) {
+    return;
+  }
+  delete interaction.session;
+}
+
+async function attempt(
+  signIn: SignIn,
+  attempted: Parameters<SignIn>[0],
+): Promise<{ account: Account } | RefusedSignIn> {
+  try {
+    const result = await signIn(attempted);
+    if (result.ok) return result;
+    if (result.reason === 'throttled') return { problem: 'throttled', retryAfterSeconds: result.retryAfterSeconds };
+    return { problem: result.reason };
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'queue_full') return { problem: 'busy' };
+    throw error;
+  }
+}
+
+function scopesToAsk({ prompt, params }: Interaction): string[] {
+  const missing = prompt.details['missingOIDCScope'];
+  if (Array.isArray(missing) && missing.length > 0) return missing.filter((scope) => typeof scope === 'string');
+  return String(params['scope'] ?? '').split(' ');
+}
+
+function plainLimits({ policy }: InteractionParts, ctx: Context) {
+  const facts = { kind: 'browser' as const, roles: [], groups: [], acr: PASSWORD.acr, amr: PASSWORD.amr, ip: ctx.ip };
+  const { idleSeconds, absoluteSeconds } = decideSessionLimits(policy().policy, facts);
+  return { idleSeconds: idleSeconds.value, absoluteSeconds: absoluteSeconds.value };
+}
+
+async function clientOnPage({ db }: InteractionParts, clientId: string): Promise<ClientOnPage> {
+  const { metadata = {} } = (await findClient(db, clientId)) ?? {};
+  const text = (name: string) => (typeof metadata[name] === 'string' ? metadata[name] : undefined);
+  const optional = {
+    uri: text('client_uri'),
+    logoUri: text('logo_uri'),
+    policyUri: text('policy_uri'),
+    tosUri: text('tos_uri'),
+  };
+  return {
+    clientId,
+    name: text('client_name') ?? clientId,
+    ...(Object.fromEntries(
+      Object.entries(optional).filter(([, value]) => value !== undefined),
+    ) as Partial<ClientOnPage>),
+  };
+}
+
+export function toEnded(ended: {
+  reason: EndedSession['reason'];
+  endedAt: Date;
+  idleSeconds: number | null;
+  absoluteSeconds: number | null;
+}): EndedSession {
+  const { reason, endedAt, idleSeconds, absoluteSeconds } = ended;
+  return {
+    reason,
+    endedAt,
+    ...(idleSeconds !== null && { idleSeconds }),
+    ...(absoluteSeconds !== null && { absoluteSeconds }),
+  };
+}

@@ -1,0 +1,74 @@
+import { type KoaContextWithOIDC, Provider } from 'oidc-provider';
+import type { LiveArtifact } from '../artifacts/artifact.ts';
+import type { RegisteredClient } from '../clients/client.ts';
+import type { ActivityKind, ParticipationLimits } from '../policy/limits.ts';
+import type { Deadlines, LiveSession, Origin, Tombstone } from '../sessions/session.ts';
+
+/** The live session whose cookie the request came with. */
+export interface LoadedSession {
+  session: LiveSession;
+  cookieHash: Uint8Array<ArrayBuffer>;
+  /** Clients with a part in it at that time, and their `sid`s. */
+  authorizations: ReadonlyMap<string, string>;
+}
+
+/** The participation that the request's code or token belongs to, with what bounds the tokens it may be given. */
+export interface BoundParticipation {
+  sessionUid: string;
+  sid: string;
+  limits: ParticipationLimits;
+  activity: readonly ActivityKind[];
+  sessionActivity: readonly ActivityKind[];
+  deadlines: Deadlines;
+}
+
+/** What one request has learnt, so that oidc-provider's separate look-ups agree and cost one query. */
+export interface RequestState {
+  loaded?: LoadedSession;
+  /** Begun, or authenticated again, by this request. */
+  begun?: LiveSession;
+  /** The session that the request's cookie named, or the client's part in it, is over. */
+  ended?: Tombstone;
+  /** The session ended while the request was under way: nothing is saved, and the cookie goes. */
+  lost?: boolean;
+  /** The sign-in may not begin a session: the browser gets none. */
+  refused?: boolean;
+  account?: { roles: string[]; groups: string[] };
+  /** The clients it looked up, by `client_id`. */
+  clients: Map<string, RegisteredClient>;
+  bound?: BoundParticipation;
+  artifacts: Map<string, Promise<LiveArtifact | undefined>>;
+  /** What went wrong inside, where oidc-provider would answer 500. */
+  failure?: unknown;
+}
+
+const states = new WeakMap<object, RequestState>();
+
+/** @param ctx undefined outside of a request: then nothing is remembered */
+export function stateOf(ctx: object | undefined): RequestState {
+  const known = ctx && states.get(ctx);
+  if (known) return known;
+  const state: RequestState = { artifacts: new Map(), clients: new Map() };
+  if (ctx) states.set(ctx, state);
+  return state;
+}
+
+/** Where a request comes from, for the audit log. */
+export function originOf(ctx: KoaContextWithOIDC): Origin {
+  return {
+    endpoint: ctx.oidc.route,
+    clientId: ctx.oidc.client?.clientId,
+    ip: ctx.ip,
+    userAgent: ctx.get('user-agent') || undefined,
+  };
+}
+
+/** The request that is being served here, which oidc-provider's adapters are not told. */
+export function currentContext(): KoaContextWithOIDC | undefined {
+  return Provider.ctx;
+}
+
+/** The registry's view of the client that makes the request. */
+export function registeredClient(ctx: KoaContextWithOIDC): RegisteredClient | undefined {
+  return stateOf(ctx).clients.get(ctx.oidc.client?.clientId ?? '');
+}

@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto';
+import type { Binding } from '../artifacts/artifact.ts';
+import { appendEvents } from '../audit/append-event.ts';
+import { decideOfflineLimits, decideParticipationLimits } from '../policy/decide.ts';
+import type { Transaction } from '../storage/database.ts';
+import type { PolicyInForce } from './begin-session.ts';
+import { factsOf, type Joining, newSid } from './join-session.ts';
+import { findLiveSession, insertParticipation, insertSession, lockLiveSession } from './store.ts';
+
+/**
+ * Begins the child session that consent to `offline_access` asks for: own limits, own participation, own `sid`. The
+ * parent is locked and judged first, so that none begins from a dead one.
+ *
+ * @returns undefined if the parent is not live, or policy forbids offline sessions
+ * @see OpenID Connect Core 1.0 §11
+ */
+export async function beginOfflineSession(
+  tx: Transaction,
+  { version, policy }: PolicyInForce,
+  joining: Joining,
+): Promise<Binding | undefined> {
+  const limits = decideOfflineLimits(policy, factsOf(joining));
+  if (limits === 'forbid' || !(await lockLiveSession(tx, joining.session.uid))) return undefined;
+  const parent = await findLiveSession(tx, { uid: joining.session.uid });
+  if (parent?.accountId == null) return undefined;
+
+  const participation = decideParticipationLimits(
+    policy,
+    factsOf({ ...joining, session: { ...joining.session, kind: 'offline' } }),
+  );
+  const { offline } = decideParticipationLimits(policy, factsOf(joining));
+  const child = await insertSession(tx, {
+    uid: randomBytes(32).toString('base64url'),
+    kind: 'offline',
+    parentUid: parent.uid,
+    accountId: parent.accountId,
+    authenticatedAt: parent.authenticatedAt ?? undefined,
+    limits,
+    policyVersion: version,
+    endWithParent: offline.value !== 'forbid' && offline.value.endWith === 'session',
+    acr: parent.acr ?? undefined,
+    amr: parent.amr,
+    origin: joining.origin,
+  });
+  if (child === undefined) return undefined;
+
+  // Its own deadlines are the session's: an offline session is its one participation.
+  const { idleSeconds: _idle, absoluteSeconds: _absolute, ...participationLimits } = participation;
+  const sid = newSid();
+  const joined = await insertParticipation(tx, {
+    sid,
+    sessionUid: child.uid,
+    clientId: joining.client.clientId,
+    limits: participationLimits,
+    activity: limits.activity.value,
+    policyVersion: version,
+  });
+  if (joined === 0) return undefined;
+  await appendEvents(tx, [
+    {
+      type: 'session.began',
+      outcome: 'success',
+      actor: `person:${parent.accountId}`,
+      accountId: parent.accountId,
+      sessionUid: child.uid,
+      clientId: joining.client.clientId,
+      endpoint: joining.origin.endpoint,
+      address: joining.origin.ip,
+      userAgent: joining.origin.userAgent,
+      details: {
+        kind: 'offline',
+        parentUid: parent.uid,
+        idleDeadline: child.idleDeadline,
+        absoluteDeadline: child.absoluteDeadline,
+        policyVersion: version,
+      },
+    },
+  ]);
+  return { sessionUid: child.uid, sid };
+}
