@@ -18,19 +18,18 @@ export interface ThrottleLimits {
   account: ThrottleLimit;
   /** Any accounts tried from one network. */
   address: ThrottleLimit;
-  /** How many times the two wider limits a person gets on a network where they signed in before. */
-  familiarFactor: number;
-  /** How long after a sign-in its network stays familiar. */
-  familiarSeconds: number;
 }
 
 export const DEFAULT_THROTTLE_LIMITS: ThrottleLimits = {
   accountAndAddress: { failures: 5, windowSeconds: 300 },
   account: { failures: 30, windowSeconds: 3600 },
   address: { failures: 100, windowSeconds: 3600 },
-  familiarFactor: 10,
-  familiarSeconds: 90 * 86_400,
 };
+
+/** How many times the two wider limits a person gets on a network where they signed in before. */
+const FAMILIAR_FACTOR = 10;
+/** How long after a sign-in its network stays familiar: 90 days. */
+const FAMILIAR_SECONDS = 90 * 86_400;
 
 export interface ThrottleOptions {
   db: Database;
@@ -78,7 +77,7 @@ export function createSignInThrottle({ db, key, limits = DEFAULT_THROTTLE_LIMITS
   const pairs = limiter('pair', limits.accountAndAddress, true);
   const accounts = limiter('account', limits.account);
   const addresses = limiter('address', limits.address);
-  const familiar = limiter('familiar', { failures: 1, windowSeconds: limits.familiarSeconds });
+  const familiar = limiter('familiar', { failures: 1, windowSeconds: FAMILIAR_SECONDS });
   const tag = (...parts: string[]) => createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url');
 
   return {
@@ -86,7 +85,7 @@ export function createSignInThrottle({ db, key, limits = DEFAULT_THROTTLE_LIMITS
       failingClosed(async () => {
         const network = networkOf(ip);
         const pairTag = tag('pair', login, network);
-        const factor = (await familiar.get(pairTag)) === null ? 1 : limits.familiarFactor;
+        const factor = (await familiar.get(pairTag)) === null ? 1 : FAMILIAR_FACTOR;
         const counters: Counter[] = [
           { limiter: addresses, tag: tag('address', network), failures: limits.address.failures * factor },
           { limiter: accounts, tag: tag('account', login), failures: limits.account.failures * factor },
@@ -102,7 +101,7 @@ export function createSignInThrottle({ db, key, limits = DEFAULT_THROTTLE_LIMITS
               const [address, ...ofAccount] = counters;
               if (address !== undefined) await uncount([address]);
               for (const counter of ofAccount) await counter.limiter.delete(counter.tag);
-              await familiar.set(pairTag, 1, limits.familiarSeconds);
+              await familiar.set(pairTag, 1, FAMILIAR_SECONDS);
             }),
         };
       }),

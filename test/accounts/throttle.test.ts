@@ -10,8 +10,6 @@ const limits = {
   accountAndAddress: { failures: 3, windowSeconds: 60 },
   account: { failures: 6, windowSeconds: 600 },
   address: { failures: 8, windowSeconds: 600 },
-  familiarFactor: 3,
-  familiarSeconds: 3600,
 };
 
 beforeAll(async () => {
