@@ -23,7 +23,12 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
       cwd: root,
       encoding: 'utf8',
       // Generating needs no schema engine, yet Prisma would download one: any executable will do.
-      env: { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, PRISMA_HIDE_UPDATE_MESSAGE: '1', CHECKPOINT_DISABLE: '1' },
+      env: {
+        ...process.env,
+        PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
+        PRISMA_HIDE_UPDATE_MESSAGE: '1',
+        CHECKPOINT_DISABLE: '1',
+      },
     },
   );
   if (status !== 0) {

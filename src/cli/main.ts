@@ -5,10 +5,12 @@ import { applyCommand } from './apply.ts';
 import { clientCommand } from './client.ts';
 import { exitCodeOf, sentenceOf } from './exit-code.ts';
 import { migrateCommand } from './migrate.ts';
+import { serveCommand } from './serve.ts';
 import { sessionCommand } from './session.ts';
 
 const program = new Command('curfew')
   .description('Single sign-on in which every session ends on time, everywhere, and can be proven to have ended.')
+  .addCommand(serveCommand())
   .addCommand(migrateCommand())
   .addCommand(applyCommand())
   .addCommand(accountCommand())

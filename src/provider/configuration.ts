@@ -1,5 +1,5 @@
 import type { JWK } from 'jose';
-import type { ClientAuthMethod, Configuration, KoaContextWithOIDC } from 'oidc-provider';
+import type { Client, ClientAuthMethod, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import type { Pages } from '../pages/pages.ts';
 import { decideServiceLimits } from '../policy/decide.ts';
 import { type AdapterParts, createAdapterFactory } from './adapter.ts';
@@ -62,7 +62,7 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
-      introspection: { enabled: true, allowedPolicy: async (ctx) => (await countIntrospection(parts, ctx), true) },
+      introspection: { enabled: true, allowedPolicy: (ctx, client, token) => mayIntrospect(parts, ctx, client, token) },
       revocation: { enabled: true },
       userinfo: { enabled: true },
       rpInitiatedLogout: {
@@ -125,9 +125,17 @@ function cookiesFor(issuer: string, keys: string[]): NonNullable<Configuration['
   };
 }
 
-async function countIntrospection({ db }: AdapterParts, ctx: KoaContextWithOIDC): Promise<void> {
+/** A public client shows nothing that others can't show: it may ask about its own tokens only (RFC 7662 §4). */
+async function mayIntrospect(
+  { db }: AdapterParts,
+  ctx: KoaContextWithOIDC,
+  client: Client,
+  token: { clientId?: string | undefined },
+): Promise<boolean> {
+  if (client.clientAuthMethod === 'none' && client.clientId !== token.clientId) return false;
   const { bound } = stateOf(ctx);
   if (bound !== undefined) await countActivity(db, ctx, bound, 'introspection');
+  return true;
 }
 
 async function renderSignOut({ pages, db }: ConfigurationParts, ctx: KoaContextWithOIDC): Promise<void> {

@@ -24,6 +24,9 @@ export function createProvider(parts: ProviderParts): Provider {
   // Deliveries are owed by the end itself, whatever its reason, and sent from there.
   provider.Client.prototype.backchannelLogout = async () => undefined;
 
+  // The request's origin is settled before it gets here, and told in these headers.
+  provider.proxy = true;
+
   provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => {
     stateOf(ctx).failure = error;
   });

@@ -39,7 +39,7 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
     const { cookies } = provider().createContext(ctx.req, ctx.res);
     const id = cookies.get(provider().cookieName('interaction'), { signed: true });
     const interaction = id === undefined ? undefined : await provider().Interaction.find(id);
-    if (interaction === undefined || interaction.uid !== ctx['params'].uid) {
+    if (interaction === undefined || interaction.uid !== ctx.params.uid) {
       throw new AppError('not_found', 'This page has expired. Go back to the application and start again.', {
         status: 404,
       });
@@ -67,16 +67,16 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
       if (restart) return restart;
       const { params, prompt, session } = interaction;
       const account = session && (await findAccountById(db, session.accountId));
-      const ended = prompt.details['ended'] as EndedDetails | undefined;
+      const ended = prompt.details.ended as EndedDetails | undefined;
       return {
         uid: interaction.uid,
         prompt: prompt.name === 'consent' ? 'consent' : 'login',
         reasons: prompt.reasons,
-        client: await clientOnPage(parts, String(params['client_id'])),
+        client: await clientOnPage(parts, String(params.client_id)),
         scopes: scopesToAsk(interaction),
         claims: [],
         limits: plainLimits(parts, ctx),
-        ...(typeof params['login_hint'] === 'string' && { loginHint: params['login_hint'] }),
+        ...(typeof params.login_hint === 'string' && { loginHint: params.login_hint }),
         ...(account && { accountLogin: account.login }),
         ...(ended && { ended: toEnded({ ...ended, endedAt: new Date(ended.endedAt) }) }),
       };
@@ -106,11 +106,11 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
       if (session === undefined) throw new AppError('login_required', 'Sign in first.', { status: 403 });
       await recordConsent(db, {
         accountId: session.accountId,
-        clientId: String(params['client_id']),
+        clientId: String(params.client_id),
         scopes: scopesToAsk(interaction),
       });
       // The sign-in before this page has had its effect: it is named so that it isn't asked for again.
-      const login = lastSubmission?.['login'] as object | undefined;
+      const login = lastSubmission?.login as object | undefined;
       return finish(interaction, { ...(login && { login: { ...login, applied: true } }), consent: {} });
     },
 
@@ -160,9 +160,9 @@ async function attempt(
 }
 
 function scopesToAsk({ prompt, params }: Interaction): string[] {
-  const missing = prompt.details['missingOIDCScope'];
+  const missing = prompt.details.missingOIDCScope;
   if (Array.isArray(missing) && missing.length > 0) return missing.filter((scope) => typeof scope === 'string');
-  return String(params['scope'] ?? '').split(' ');
+  return String(params.scope ?? '').split(' ');
 }
 
 function plainLimits({ policy }: InteractionParts, ctx: Context) {

@@ -77,7 +77,7 @@ export function createSessionAdapter(parts: AdapterParts): Adapter {
       const { loaded } = stateOf(ctx);
       if (!ctx || !loaded || ctx.oidc.session?.jti !== id) return;
       const { accountId, uid } = loaded.session;
-      const everywhere = accountId !== null && ctx.oidc.body?.['everywhere'] !== undefined;
+      const everywhere = accountId !== null && ctx.oidc.body?.everywhere !== undefined;
       const actor = accountId === null ? 'person:unknown' : `person:${accountId}`;
       const reason = everywhere ? 'user_ended' : signOutReason(ctx);
       await endSessions(db, everywhere ? { accountId } : { uids: [uid] }, { reason, actor });

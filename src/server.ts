@@ -1,0 +1,175 @@
+import { createServer, type Server } from 'node:http';
+import Koa, { type Middleware } from 'koa';
+import type { Logger } from 'pino';
+import { createPasswordHasher } from './accounts/password-hasher.ts';
+import { createSignIn } from './accounts/sign-in.ts';
+import { createSignInThrottle, DEFAULT_THROTTLE_LIMITS } from './accounts/throttle.ts';
+import { createPayloadCipher } from './artifacts/payload-cipher.ts';
+import { createPolicyStore } from './clients/policy-store.ts';
+import type { Config } from './config.ts';
+import { AppError } from './errors.ts';
+import { healthRoutes } from './observe/health.ts';
+import { settleForwarded } from './pages/forwarded.ts';
+import { createPageRoutes } from './pages/routes.ts';
+import { contentSecurityPolicy, setSecurityHeaders } from './pages/security-headers.ts';
+import { createProvider } from './provider/create-provider.ts';
+import { createInteractionPort } from './provider/interactions.ts';
+import { mountProvider } from './provider/mount-provider.ts';
+import { createSessionPort } from './provider/session-calls.ts';
+import { loadSigningKeys } from './provider/signing-keys.ts';
+import { isUnavailable } from './storage/availability.ts';
+import { type Clock, startClock } from './storage/clock.ts';
+import type { Storage } from './storage/open-storage.ts';
+
+export interface RunningServer {
+  server: Server;
+  /** How far this host's clock is from the database's. */
+  clock: Clock;
+  /** Finishes what is in flight, for as long as the configuration allows. */
+  close(): Promise<void>;
+}
+
+/**
+ * Puts the parts together and serves them.
+ *
+ * @param storage opened, with the schema up to date; stays open when the server closes
+ * @throws AppError `port_in_use`
+ */
+export async function startServer(config: Config, storage: Storage, log: Logger): Promise<RunningServer> {
+  const { db, secrets, url } = storage;
+  const issuer = new URL(config.issuer);
+  const clock = await startClock(db.pool);
+  const policyStore = await createPolicyStore(db, {
+    url,
+    onChange: ({ version }) => log.info({ version }, 'a new policy took effect'),
+    onTrouble: (cause) => log.warn({ err: cause }, 'the policy could not be read; trying again'),
+  });
+  const hasher = createPasswordHasher(config.passwords);
+  const throttle = createSignInThrottle({
+    db,
+    key: secrets.keys('throttle')[0],
+    limits: { ...DEFAULT_THROTTLE_LIMITS, ...config.signInLimits },
+  });
+  const cipher = createPayloadCipher(secrets.keys('payload'));
+  const cookieKeys = secrets.keys('cookie').map((key) => Buffer.from(key).toString('base64url'));
+
+  const interactions = createInteractionPort({
+    db,
+    policy: policyStore.current,
+    provider: () => provider,
+    signIn: createSignIn({ db, hasher, throttle }),
+    issuer: config.issuer,
+  });
+  const pageRoutes = createPageRoutes({
+    issuer: config.issuer,
+    key: secrets.keys('form')[0],
+    interactions,
+    sessions: createSessionPort({ db, cipher, provider: () => provider }),
+    log,
+  });
+  const provider = createProvider({
+    issuer: config.issuer,
+    db,
+    cipher,
+    policy: policyStore.current,
+    toHost: clock.toHost,
+    jwks: await loadSigningKeys(db, secrets.keys('signing-key')),
+    cookieKeys,
+    pages: () => pageRoutes.pages,
+    log,
+  });
+
+  const app = new Koa({ proxy: true, keys: cookieKeys });
+  app.on('error', (error) => log.debug({ err: error }, 'a connection failed'));
+  app.use(healthRoutes({ pool: db.pool, clock, clockOffsetMaxMs: config.clockOffsetMaxMs }));
+  app.use(pageRoutes.errors);
+  app.use(pageRoutes.assets);
+  app.use(refuseWhileUnavailable(() => clock.isTrusted(config.clockOffsetMaxMs)));
+  app.use(pageRoutes.formChain);
+  app.use(pageRoutes.routes);
+  app.use(async (ctx, next) => {
+    setSecurityHeaders(ctx, contentSecurityPolicy({ forms: true }));
+    await next();
+  });
+  app.use(mountProvider(() => provider));
+
+  const handle = app.callback();
+  const server = createServer(
+    { requestTimeout: 30_000, headersTimeout: 15_000, keepAliveTimeout: 5_000 },
+    (req, res) => {
+      settleForwarded(req, config.trustProxy, issuer);
+      handle(req, res);
+    },
+  );
+  const stop = async () => {
+    clock.stop();
+    await policyStore.close();
+  };
+  try {
+    await listen(server, config);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    server,
+    clock,
+    async close() {
+      await closeServer(server, config.shutdownTimeoutSeconds);
+      await stop();
+    },
+  };
+}
+
+/** Nothing is granted without the database, or by a host whose clock is off: 503, and back by itself. */
+function refuseWhileUnavailable(clockIsTrusted: () => boolean): Middleware {
+  return async (_ctx, next) => {
+    if (!clockIsTrusted()) {
+      throw new AppError('clock_offset', 'The clocks of server and database can not be reconciled. Try again soon.', {
+        status: 503,
+      });
+    }
+    try {
+      await next();
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      const sentence = 'The database can not be reached. Try again soon.';
+      throw new AppError('temporarily_unavailable', sentence, { status: 503, cause: error });
+    }
+  };
+}
+
+async function listen(server: Server, { host, port }: Config): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') {
+        reject(
+          new AppError('port_in_use', `Port ${port} is in use: stop what listens there, or set PORT to another one.`, {
+            cause: error,
+          }),
+        );
+      } else {
+        reject(
+          new AppError(
+            'invalid_configuration',
+            `Can't listen on ${host}:${port} (${error.code}): check HOST and PORT.`,
+            {
+              cause: error,
+            },
+          ),
+        );
+      }
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+async function closeServer(server: Server, timeoutSeconds: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const idle = setInterval(() => server.closeIdleConnections(), 100);
+  const late = setTimeout(() => server.closeAllConnections(), timeoutSeconds * 1_000);
+  await closed;
+  clearInterval(idle);
+  clearTimeout(late);
+}
