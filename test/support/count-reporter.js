@@ -3,7 +3,8 @@ export default class CountReporter {
   onRunComplete(_contexts, { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests }) {
     // A file that could not even be loaded is a failure, and so is a test that was left out.
     const failed = Math.max(numFailedTests, numFailedTestSuites) + numPendingTests;
-    process.stdout.write(`\n${numPassedTests} passed, ${failed} failed\n`);
+    // Behind the summary, which another reporter writes.
+    process.once('exit', () => process.stdout.write(`\n${numPassedTests} passed, ${failed} failed\n`));
   }
 
   getLastError() {
