@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import dotenv from 'dotenv';
 import { type ApplyResult, applyDeclaration } from '../clients/apply.ts';
 import { readClientSecrets } from '../clients/client-secrets.ts';
 import { parseCurfewYaml } from '../clients/curfew-yaml.ts';
 import { formatDifference } from '../clients/difference.ts';
 import { AppError } from '../errors.ts';
+import { readEnvironment } from './environment.ts';
 import { EXIT } from './exit-code.ts';
 import { commandLineActor } from './options.ts';
 import { counted, type OutputOptions, printJson, printLine } from './output.ts';
@@ -36,20 +36,13 @@ Examples:
 
 async function apply(file: string, { dryRun = false, json }: ApplyCommandOptions): Promise<void> {
   const declaration = parseCurfewYaml(await readDeclaration(file), { fileName: file });
-  const secrets = readClientSecrets(declaration.clients, environment());
+  const secrets = readClientSecrets(declaration.clients, readEnvironment());
   const result = await withDatabase(({ db }) =>
     applyDeclaration(db, declaration, { actor: commandLineActor(), secrets, source: file, dryRun }),
   );
   if (json) printJson({ dryRun, ...result });
   else printLine(describe(result, dryRun));
   if (dryRun && isDifferent(result)) process.exitCode = EXIT.difference;
-}
-
-/** As for settings: `.env` is read, the environment wins. */
-function environment(): NodeJS.ProcessEnv {
-  const processEnv = { ...process.env } as Record<string, string>;
-  dotenv.config({ processEnv, quiet: true });
-  return processEnv;
 }
 
 async function readDeclaration(file: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { writeDuration } from '../policy/durations.ts';
-import type { Decided } from '../policy/limits.ts';
+import type { Decided, ParticipationLimits, SessionLimits } from '../policy/limits.ts';
 import type {
   DeliveryDetails,
   ParticipationDetails,
@@ -102,22 +102,34 @@ function section<Row>(title: string, rows: readonly Row[], columns: readonly Col
   return rows.length === 0 ? '' : `${title}\n${table(rows, columns)}`;
 }
 
-function limitRows(of: string, limits: object): LimitRow[] {
-  const decided = Object.entries(limits) as [string, Decided<unknown>][];
-  return decided.map(([key, { value, rule }]) => ({
-    of,
-    limit: key.replace(/Seconds$/, ''),
-    value: show(value),
-    rule,
-  }));
+/** The database keeps no order of keys. */
+const LIMIT_ORDER = [
+  'idle',
+  'absolute',
+  'accessToken',
+  'idToken',
+  'refreshToken',
+  'warnBefore',
+  'activity',
+  'concurrent',
+];
+
+function inOrder<T>(limits: Readonly<Record<string, T>>): [string, T][] {
+  const place = (key: string) => LIMIT_ORDER.indexOf(key) + 1 || LIMIT_ORDER.length + 1;
+  return Object.entries(limits)
+    .map(([key, limit]): [string, T] => [key.replace(/Seconds$/, ''), limit])
+    .sort(([one], [other]) => place(one) - place(other) || one.localeCompare(other));
+}
+
+function limitRows(of: string, limits: SessionLimits | ParticipationLimits): LimitRow[] {
+  return inOrder<Decided<unknown>>(limits).map(([limit, { value, rule }]) => ({ of, limit, value: show(value), rule }));
 }
 
 function show(value: unknown): string {
   if (typeof value === 'number') return writeDuration(value);
   if (Array.isArray(value)) return value.join(' ');
   if (typeof value !== 'object' || value === null) return String(value);
-  const parts = Object.entries(value).map(([key, part]) =>
-    key.endsWith('Seconds') ? `${key.replace(/Seconds$/, '')} ${show(part)}` : `${key} ${String(part)}`,
-  );
-  return parts.join(', ');
+  const { max, ...others } = value as Record<string, unknown>;
+  const parts = inOrder(others).map(([key, part]) => `${key} ${show(part)}`);
+  return [...(max === undefined ? [] : [`at most ${max}`]), ...parts].join(', ');
 }

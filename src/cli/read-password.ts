@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { AppError } from '../errors.ts';
 
@@ -16,9 +16,9 @@ export async function readPassword({ passwordStdin = false }: { passwordStdin?: 
   if (!process.stdin.isTTY) {
     throw new AppError('usage', 'there is no terminal to ask for the password: use --password-stdin');
   }
-  const password = await ask('Password: ');
-  if ((await ask('Once more: ')) !== password) throw new AppError('usage', 'the two passwords differ');
-  return password;
+  const [password, again] = await askHidden(['Password: ', 'Once more: ']);
+  if (password !== again) throw new AppError('usage', 'the two passwords differ');
+  return password ?? '';
 }
 
 async function readFromStdin(): Promise<string> {
@@ -37,18 +37,23 @@ async function readFromStdin(): Promise<string> {
   return password;
 }
 
-async function ask(question: string): Promise<string> {
+/** Asks with one reader for all questions: what is typed or pasted ahead belongs to the next one. */
+async function askHidden(questions: readonly string[]): Promise<string[]> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: process.stdin, output: nowhere, terminal: true });
-  const interrupted = new Promise<never>((_resolve, reject) => {
-    terminal.on('SIGINT', () => reject(new AppError('usage', 'interrupted')));
-    terminal.on('close', () => reject(new AppError('usage', 'no password was typed')));
-  });
-  process.stderr.write(question);
+  terminal.on('SIGINT', () => terminal.close());
+  const lines = terminal[Symbol.asyncIterator]();
+  const answers: string[] = [];
   try {
-    return await Promise.race([terminal.question(''), interrupted]);
+    for (const question of questions) {
+      process.stderr.write(question);
+      const { value, done } = await lines.next();
+      process.stderr.write('\n');
+      if (done) throw new AppError('usage', 'no password was typed');
+      answers.push(value);
+    }
+    return answers;
   } finally {
-    process.stderr.write('\n');
     terminal.close();
   }
 }

@@ -152,7 +152,7 @@ async function listParticipations(db: Database, sessionUid: string): Promise<Par
         WHEN p.deadline <= LEAST(s.deadline, n.now) THEN ${timeoutReason('p')}
         WHEN s.deadline <= n.now THEN ${timeoutReason('s')} END AS "endReason"
     FROM participation p JOIN session s ON s.uid = p.session_uid CROSS JOIN (SELECT curfew_now() AS now) n
-    WHERE p.session_uid = ${sessionUid} ORDER BY p.began_at, p.sid`;
+    WHERE p.session_uid = ${sessionUid} ORDER BY p.began_at, p.client_id, p.sid`;
 }
 
 async function listDeliveries(db: Database, sessionUid: string): Promise<DeliveryDetails[]> {
