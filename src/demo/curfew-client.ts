@@ -64,10 +64,6 @@ export function createCurfewClient({ issuer, clientId, clientSecret, origin }: C
     return discovered;
   }
 
-  function callSession(path: string, method: 'GET' | 'POST', accessToken: string): Promise<Answer> {
-    return askSession(`${issuer}${path}`, method, accessToken);
-  }
-
   return {
     async authorizationUrl(returnTo: string): Promise<{ url: URL; pending: PendingSignIn }> {
       const pending = {
@@ -114,25 +110,24 @@ export function createCurfewClient({ issuer, clientId, clientSecret, origin }: C
       }
     },
 
-    /**
-     * Asks whether the session is live. No activity: neither `GET /session` nor introspection moves a deadline,
-     * and nothing is refreshed, so that a page left open keeps nobody signed in.
-     */
-    async ask({ accessToken, refreshToken }: Tokens): Promise<Answer> {
-      const answer = await callSession('/session', 'GET', accessToken);
-      if (answer.state !== 'token_expired' || refreshToken === undefined) return answer;
+    /** Asks how long the session lasts. No activity: `GET /session` moves no deadline. */
+    findSession: ({ accessToken }: Tokens): Promise<Answer> => askSession(`${issuer}/session`, 'GET', accessToken),
+
+    /** Reports that somebody is there: the client is registered with `presence: true`. */
+    extendSession: ({ accessToken }: Tokens): Promise<Answer> =>
+      askSession(`${issuer}/session/extend`, 'POST', accessToken),
+
+    /** Asks whether the session is live where the access token has run out, which is no activity and refreshes nothing. */
+    async introspect({ refreshToken }: Tokens): Promise<Answer> {
+      if (refreshToken === undefined) return { state: 'token_expired' };
       try {
-        const { active } = await oidc.tokenIntrospection(await configuration(), refreshToken, {
-          token_type_hint: 'refresh_token',
-        });
+        const hint = { token_type_hint: 'refresh_token' };
+        const { active } = await oidc.tokenIntrospection(await configuration(), refreshToken, hint);
         return active ? { state: 'live' } : { state: 'ended', message: ENDED };
       } catch {
         return { state: 'unknown' };
       }
     },
-
-    /** Reports that somebody is there: the client is registered with `presence: true`. */
-    extend: ({ accessToken }: Tokens): Promise<Answer> => callSession('/session/extend', 'POST', accessToken),
 
     async endSessionUrl(idToken: string): Promise<URL> {
       return oidc.buildEndSessionUrl(await configuration(), {

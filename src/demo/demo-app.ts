@@ -6,7 +6,7 @@ import { readForm } from '../pages/read-form.ts';
 import { requireSameOrigin } from '../pages/request-forgery.ts';
 import type { CurfewClient } from './curfew-client.ts';
 import { findDemoPage } from './demo-content.ts';
-import { checkLiveness, reportPresence } from './demo-liveness.ts';
+import { askForPage, checkLiveness, reportPresence } from './demo-liveness.ts';
 import { contentPage, endedPage, statusAnswer, unreachablePage, welcomePage } from './demo-pages.ts';
 import { addEvent, createDemoSessions, type DemoSession, endDemoSession } from './demo-session.ts';
 import { type DemoSite, loadDemoAssets } from './demo-views.ts';
@@ -107,7 +107,7 @@ export function createDemoApp({ site, origin, cookieName, client, log }: DemoApp
     const { signedIn } = session;
     if (signedIn === undefined) return;
     delete session.signedIn;
-    const answer = await client.ask(signedIn.tokens);
+    const answer = await askForPage(client, signedIn);
     session.signedIn ??= signedIn;
     endDemoSession(session, answer.state === 'ended' ? answer.message : 'Your session ended.');
   }

@@ -1,5 +1,5 @@
 import type { Answer, CurfewClient } from './curfew-client.ts';
-import { addEvent, type DemoSession, endDemoSession, type SignedIn } from './demo-session.ts';
+import { addEvent, type DemoSession, endDemoSession, type SignedIn, type Tokens } from './demo-session.ts';
 
 /** Who causes a question: a person who opens a page, or a page that looks after itself. */
 export type Visit = 'person' | 'page';
@@ -13,30 +13,54 @@ export type Visit = 'person' | 'page';
 export async function checkLiveness(client: CurfewClient, session: DemoSession, visit: Visit): Promise<Answer> {
   const { signedIn } = session;
   if (signedIn === undefined) return { state: 'ended', message: session.ended?.message ?? 'You are not signed in.' };
-  if (visit === 'person' && !(await refreshIfOut(client, session, signedIn))) return { state: 'unknown' };
-  return take(session, signedIn, await client.ask(signedIn.tokens));
+  const answer =
+    visit === 'person'
+      ? await callForPerson(client, session, signedIn, client.findSession)
+      : await askForPage(client, signedIn);
+  return take(session, signedIn, answer);
 }
 
 /** Reports that somebody is there, for which the access token must be a live one. */
 export async function reportPresence(client: CurfewClient, session: DemoSession): Promise<void> {
   const { signedIn } = session;
-  if (signedIn === undefined || !(await refreshIfOut(client, session, signedIn))) return;
-  const answer = take(session, signedIn, await client.extend(signedIn.tokens));
+  if (signedIn === undefined) return;
+  const answer = take(session, signedIn, await callForPerson(client, session, signedIn, client.extendSession));
   if (answer.state === 'live') addEvent(session, 'You said that you are still here: the idle time starts again.');
 }
 
-/** @returns whether Curfew could be asked; a refresh token that is dead shows in the question that follows */
-async function refreshIfOut(client: CurfewClient, session: DemoSession, signedIn: SignedIn): Promise<boolean> {
-  if (signedIn.tokens.accessTokenExpiresAt.getTime() > Date.now()) return true;
+/** Asks without anything that could count as activity. */
+export async function askForPage(client: CurfewClient, { tokens }: SignedIn): Promise<Answer> {
+  const answer = await client.findSession(tokens);
+  return answer.state === 'token_expired' ? client.introspect(tokens) : answer;
+}
+
+/** Whether a token has run out is for Curfew to say; our own clock only saves a call that would be in vain. */
+async function callForPerson(
+  client: CurfewClient,
+  session: DemoSession,
+  signedIn: SignedIn,
+  call: (tokens: Tokens) => Promise<Answer>,
+): Promise<Answer> {
+  const { tokens } = signedIn;
+  if (tokens.accessTokenExpiresAt.getTime() > Date.now()) {
+    const answer = await call(tokens);
+    if (answer.state !== 'token_expired') return answer;
+  }
+  try {
+    // Not if another request has done so while this one asked.
+    if (signedIn.tokens === tokens) await refreshOnce(client, session, signedIn);
+  } catch {
+    return { state: 'unknown' };
+  }
+  // With the new token, or if there is none with the dead one, whose answer says why.
+  return call(signedIn.tokens);
+}
+
+function refreshOnce(client: CurfewClient, session: DemoSession, signedIn: SignedIn): Promise<void> {
   signedIn.refreshing ??= refresh(client, session, signedIn).finally(() => {
     delete signedIn.refreshing;
   });
-  try {
-    await signedIn.refreshing;
-    return true;
-  } catch {
-    return false;
-  }
+  return signedIn.refreshing;
 }
 
 async function refresh(client: CurfewClient, session: DemoSession, signedIn: SignedIn): Promise<void> {

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
-import Provider, { type Configuration } from 'oidc-provider';
+import Provider, { type Adapter, type AdapterPayload, type Configuration } from 'oidc-provider';
 import type { DemoPortNumbers } from '../../src/demo/demo-declaration.ts';
 import { demoDeclaration } from '../../src/demo/demo-declaration.ts';
 
@@ -69,17 +69,32 @@ export async function startStandInProvider(): Promise<StandInProvider> {
 }
 
 function configure(clients: object[], jwk: JWK, standIn: StandInProvider): Configuration {
+  const stored = new Map<string, AdapterPayload>();
   return {
     clients: clients as NonNullable<Configuration['clients']>,
     jwks: { keys: [jwk] },
     features: {
       devInteractions: { enabled: false },
-      introspection: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: async () => true },
+      rpInitiatedLogout: {
+        logoutSource: async (ctx) => {
+          ctx.body = 'Sign out?';
+        },
+      },
       backchannelLogout: { enabled: true },
     },
     claims: { openid: ['sub', 'sid'], profile: ['name'], email: ['email'] },
     cookies: { keys: ['stand-in'] },
-    ttl: { AccessToken: () => standIn.accessTokenSeconds },
+    clockTolerance: 0,
+    adapter: (model) => inMemory(model, stored),
+    ttl: {
+      AccessToken: () => standIn.accessTokenSeconds,
+      RefreshToken: 600,
+      IdToken: 600,
+      Grant: 600,
+      Interaction: 600,
+      Session: 600,
+    },
     issueRefreshToken: async () => true,
     rotateRefreshToken: true,
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
@@ -153,5 +168,22 @@ function answerSession(
     idle_expires_at: standIn.idleExpiresAt.toISOString(),
     absolute_expires_at: new Date(Date.now() + 600_000).toISOString(),
     server_time: new Date().toISOString(),
+  };
+}
+
+/** Quieter than the one that comes with oidc-provider. */
+function inMemory(model: string, stored: Map<string, AdapterPayload>): Adapter {
+  const find = async (id: string) => stored.get(`${model} ${id}`);
+  return {
+    find,
+    findByUid: async (uid) =>
+      [...stored].find(([key, { uid: own }]) => key.startsWith(`${model} `) && own === uid)?.[1],
+    findByUserCode: async () => undefined,
+    upsert: async (id, payload) => void stored.set(`${model} ${id}`, payload),
+    consume: async (id) => void Object.assign((await find(id)) ?? {}, { consumed: Math.floor(Date.now() / 1_000) }),
+    destroy: async (id) => void stored.delete(`${model} ${id}`),
+    revokeByGrantId: async (grantId) => {
+      for (const [key, payload] of stored) if (payload.grantId === grantId) stored.delete(key);
+    },
   };
 }
