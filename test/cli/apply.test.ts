@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { findClient } from '../../src/clients/registry.ts';
@@ -13,7 +13,10 @@ beforeAll(async () => {
   database = await testDatabase();
   cwd = await temporaryFolder();
 });
-afterAll(() => database.close());
+afterAll(async () => {
+  await database.close();
+  await rm(cwd, { recursive: true });
+});
 
 async function apply(text: string, args: string[] = [], env: Record<string, string> = {}) {
   await writeFile(join(cwd, 'curfew.yaml'), text);
