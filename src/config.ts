@@ -267,7 +267,8 @@ function readDotenv(cwd: string, problems: string[]): Record<string, string | un
   try {
     return withoutEmpty(parseDotenv(readFileSync(file)));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code !== 'ENOENT') problems.push(`${file}: can't be read`);
+    const { code } = error as { code?: unknown };
+    if (code !== 'ENOENT') problems.push(`${file}: can't be read (${code})`);
     return {};
   }
 }

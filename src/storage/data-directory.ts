@@ -67,7 +67,7 @@ export async function createOnce(file: string, content: () => string): Promise<s
 
 export async function readIfPresent(file: string): Promise<string | undefined> {
   return readFile(file, 'utf8').catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
     throw error;
   });
 }
@@ -79,8 +79,10 @@ export async function giveToFolderOwner(file: string): Promise<void> {
   await chown(file, uid, gid);
 }
 
+/** The system's or the database's code for what went wrong, if the error carries one. */
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : undefined;
 }
 
 async function createThenRead(file: string, content: string): Promise<string> {

@@ -2,6 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { AppError } from '../errors.ts';
+import { errorCode } from './data-directory.ts';
 import {
   type Cluster,
   choosePort,
@@ -112,7 +113,8 @@ async function takeLease(
   const portsTaken = new Set<number>();
   let launched: Launch | undefined;
   while (performance.now() < giveUpAt) {
-    signal?.throwIfAborted();
+    // What was launched is joined first, so that it can be stopped.
+    if (launched === undefined) signal?.throwIfAborted();
     const running = await findPostmaster(cluster.folder);
     const joined = running && (await join(cluster, running.port));
     if (joined) {
@@ -175,7 +177,7 @@ async function createDatabase(client: pg.Client): Promise<void> {
   if (rowCount) return;
   await client.query(`CREATE DATABASE ${DATABASE}`).catch((error: unknown) => {
     // Created by another process meanwhile.
-    if (!(error instanceof pg.DatabaseError && (error.code === '42P04' || error.code === '23505'))) throw error;
+    if (errorCode(error) !== '42P04' && errorCode(error) !== '23505') throw error;
   });
 }
 

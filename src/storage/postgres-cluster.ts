@@ -108,14 +108,13 @@ export async function launch(
 }
 
 /** Asks Postgres to disconnect everybody and stop; past 5 s it has to stop at once and recovers at its next start. */
-export async function shutDown({ folder }: Cluster): Promise<void> {
+export async function shutDown({ folder }: Pick<Cluster, 'folder'>): Promise<void> {
   for (const [signal, milliseconds] of [
     ['SIGINT', 5_000],
     ['SIGQUIT', 2_000],
   ] as const) {
     const postmaster = await findPostmaster(folder);
-    if (!postmaster) return;
-    sendSignal(postmaster.pid, signal);
+    if (!postmaster || !sendSignal(postmaster.pid, signal)) return;
     for (let waited = 0; waited < milliseconds; waited += 20) {
       const now = await findPostmaster(folder);
       if (now?.pid !== postmaster.pid) return;
@@ -207,7 +206,8 @@ async function initialise(cluster: Omit<Cluster, 'logFile'>, flags: readonly str
     });
     await syncFolder(dataDir);
   } catch (cause) {
-    const words = cause instanceof Error && 'stderr' in cause ? lastWords(String(cause.stderr)) : String(cause);
+    const { stderr, message } = cause as { stderr?: string; message?: string };
+    const words = stderr ? lastWords(stderr) : message;
     throw new AppError('data_directory', `Postgres could not make its data folder ${folder}: ${words}.`, { cause });
   } finally {
     await rm(draft, { recursive: true, force: true });
