@@ -1,9 +1,9 @@
 import { type CurfewYaml, parseCurfewYaml } from '../clients/curfew-yaml.ts';
 
-/** The two clients of the demo, in the order of their ports. */
+/** The two clients of the demo, in the order of their ports, and what applies to a plain person there. */
 export const DEMO_CLIENTS = [
-  { clientId: 'team-wiki', name: 'Team Wiki', kind: 'wiki' },
-  { clientId: 'payroll-admin', name: 'Payroll Admin', kind: 'payroll' },
+  { clientId: 'team-wiki', name: 'Team Wiki', kind: 'wiki', idle: '2m', absolute: '10m' },
+  { clientId: 'payroll-admin', name: 'Payroll Admin', kind: 'payroll', idle: '1m', absolute: '4m' },
 ] as const;
 
 export type DemoClientId = (typeof DEMO_CLIENTS)[number]['clientId'];
@@ -19,6 +19,7 @@ export function demoOrigin(port: number): string {
 
 /** What an administrator would write for the demo: limits short enough to be watched. */
 export function demoYaml([wiki, payroll]: DemoPortNumbers): string {
+  const [plain, restricted] = DEMO_CLIENTS;
   const client = (port: number, index: 0 | 1) => `
   - client_id: ${DEMO_CLIENTS[index].clientId}
     client_name: ${DEMO_CLIENTS[index].name}
@@ -35,14 +36,14 @@ export function demoYaml([wiki, payroll]: DemoPortNumbers): string {
 clients:${client(wiki, 0)}${client(payroll, 1)}
     data: [restricted]
 policy:
-  default: { idle: 2m, absolute: 10m, accessToken: 1m, warnBefore: 30s, activity: [interactive, refresh] }
+  default: { idle: ${plain.idle}, absolute: ${plain.absolute}, accessToken: 1m, warnBefore: 30s, activity: [interactive, refresh] }
   rules:
     - name: privileged people
       when: { roles: [admin] }
       limits: { idle: 90s, absolute: 8m, concurrent: 1, activity: [interactive] }
     - name: restricted data
       when: { data: [restricted] }
-      limits: { idle: 1m, absolute: 4m, warnBefore: 20s, activity: [interactive], offline: forbid }
+      limits: { idle: ${restricted.idle}, absolute: ${restricted.absolute}, warnBefore: 20s, activity: [interactive], offline: forbid }
 `;
 }
 

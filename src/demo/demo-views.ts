@@ -11,6 +11,8 @@ export interface DemoSite {
   name: string;
   kind: (typeof DEMO_CLIENTS)[number]['kind'];
   issuer: string;
+  /** What applies here, stated before anybody signs in (WCAG 2.2 §2.2.6). */
+  limits: string;
   other: { name: string; address: string };
 }
 

@@ -32,6 +32,7 @@ export function handleErrors(pages: Pages, issuer: string, log: ErrorLog): Middl
 function answer(ctx: Context, pages: Pages, issuer: string, refusal: Refusal): void {
   // What was not read of a refused body must not be taken for the next request.
   if (refusal.status === 413) ctx.set('Connection', 'close');
+  if (refusal.status === 401) ctx.set('WWW-Authenticate', bearerChallenge(refusal.error, refusal.description));
   if (ctx.accepts('json', 'html') === 'html') pages.error(ctx, refusal);
   else sendProblem(ctx, issuer, refusal);
 }
@@ -48,6 +49,16 @@ export function sendProblem(
   ctx.status = status;
   ctx.body = { type: `${issuer}/problems/${error}`, title: error, status, detail: description, ...members };
   ctx.type = 'application/problem+json';
+}
+
+/**
+ * Says in a header why a token is refused.
+ *
+ * @see RFC 6750 §3, whose characters for a description are fewer than those of our sentences
+ */
+export function bearerChallenge(error: string, description: string): string {
+  const plain = description.replaceAll('’', "'").replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, ' ');
+  return `Bearer error="${error}", error_description="${plain}"`;
 }
 
 function readError(error: unknown): Refusal {

@@ -126,7 +126,7 @@ export function createPages(site: Site, basePath: string) {
     },
 
     error(target: PageTarget, { status = 400, error, description, advice }: ErrorPage): void {
-      const text = errorText(error);
+      const text = errorText(status === 503 ? 'temporarily_unavailable' : error);
       if (status === 503) target.set('Retry-After', '5');
       send(target, status, 'error', { title: text.title, description, advice: advice ?? text.advice, error });
     },

@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
 import type { Context } from 'koa';
 import type { EndReason } from '../policy/end-reason.ts';
-import { sendProblem } from './error-handler.ts';
+import { bearerChallenge, sendProblem } from './error-handler.ts';
 import type { EndedSession } from './interaction-port.ts';
 import { endSentence } from './reason-texts.ts';
 import { requireSameOrigin } from './request-forgery.ts';
@@ -65,7 +65,7 @@ export function addSessionRoutes(router: Router, issuer: URL, issuerId: string, 
     }
     // Whoever holds the dead token may know why it died; RFC 6750 §3.1 has the header, the body is ours.
     if (caller === 'token') {
-      ctx.set('WWW-Authenticate', `Bearer error="invalid_token", error_description="${SESSION_EXPIRED}"`);
+      ctx.set('WWW-Authenticate', bearerChallenge('invalid_token', SESSION_EXPIRED));
     }
     const refusal = { status: caller === 'token' ? 401 : 403, error: 'invalid_token', description: SESSION_EXPIRED };
     sendProblem(ctx, issuerId, refusal, {

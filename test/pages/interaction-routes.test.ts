@@ -107,6 +107,14 @@ describe('signing in', () => {
     expect(await response.text()).toContain('<meta http-equiv="refresh" content="0;url=/auth/abc123">');
   });
 
+  it('leaves the redirect as it is for forms of other sites, whose pages have policies of their own', async () => {
+    await serve();
+    server.behind = (ctx) => ctx.redirect('https://wiki.example/callback');
+    const headers = { accept: 'text/html', 'sec-fetch-site': 'cross-site' };
+    expect((await server.post('/auth', {}, headers)).status).toBe(302);
+    expect((await server.post('/auth', {}, { ...headers, 'sec-fetch-site': 'same-origin' })).status).toBe(200);
+  });
+
   it.each([
     ['wrong_credentials', 403, 'The username or the password is not right.', undefined],
     ['throttled', 429, 'There were too many attempts. Try again in 1 minute 30 seconds.', 90],

@@ -113,6 +113,14 @@ describe('errors', () => {
     expect([page.headers.get('retry-after'), problem.headers.get('retry-after')]).toEqual(['5', '5']);
   });
 
+  it('say in a header why a token is refused, in the characters that a header may have', async () => {
+    failing(new AppError('invalid_token', 'The token isn’t "known".', { status: 401 }));
+    const response = await fetch(`${server.origin}/auth`);
+    expect(response.headers.get('www-authenticate')).toBe(
+      `Bearer error="invalid_token", error_description="The token isn't  known ."`,
+    );
+  });
+
   it.each([
     ['an error of any kind', new Error('password is hunter2')],
     ['something that is no error', 'hunter2'],
