@@ -89,7 +89,7 @@ async function describeFailure(database: pg.Client, cause: unknown): Promise<App
   const { rows } = await database
     .query<{ name: string }>(`SELECT migration_name AS name FROM _prisma_migrations WHERE ${UNFINISHED}`)
     .catch(() => ({ rows: [] }));
-  const why = /ERROR: .+/.exec(cause instanceof Error ? cause.message : '')?.[0] ?? 'the database went away';
+  const why = /ERROR: .+/.exec(String(cause))?.[0] ?? 'the database went away';
   return new AppError(
     'migration_failed',
     `The migration ${rows[0]?.name ?? ''} failed (${why}). Nothing of it was kept, so the version before still works; ` +

@@ -54,14 +54,12 @@ export async function withSchemaEngine<T>(
  * A script sent whole is one implicit transaction: all of it happens or nothing.
  */
 class SchemaAdapterFactory extends PrismaPg {
-  readonly #pool: pg.Pool;
   readonly #rewriteScript: (script: string) => string;
   readonly #charColumns: AsyncLocalStorage<number[]>;
 
   constructor(pool: pg.Pool, rewriteScript: (script: string) => string) {
     const charColumns = new AsyncLocalStorage<number[]>();
     super(showCharAsText(pool, (column) => charColumns.getStore()?.push(column)));
-    this.#pool = pool;
     this.#rewriteScript = rewriteScript;
     this.#charColumns = charColumns;
   }
@@ -77,8 +75,9 @@ class SchemaAdapterFactory extends PrismaPg {
         return result;
       });
     };
+    // Without parameters the simple protocol takes any number of statements.
     adapter.executeScript = async (script) => {
-      await this.#pool.query(this.#rewriteScript(script));
+      await adapter.executeRaw({ sql: this.#rewriteScript(script), args: [], argTypes: [] });
     };
     return adapter;
   }
@@ -90,6 +89,8 @@ function showCharAsText(pool: pg.Pool, onCharColumn: (column: number) => void): 
       if (property !== 'query') return Reflect.get(target, property);
       return async (query: pg.QueryConfig) => {
         const result = await target.query(query);
+        // A script has one result for each statement, and nobody reads them.
+        if (Array.isArray(result)) return result;
         result.fields.forEach((field, column) => {
           if (field.dataTypeID !== CHAR_OID) return;
           field.dataTypeID = TEXT_OID;
