@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access, chmod, chown, link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { AppError } from '../errors.ts';
-import { canEnter, isRoot, requirePostgresUser } from './system-user.ts';
+import { canEnter, isRoot, requireUserFor } from './system-user.ts';
 
 const FALLBACK_PARENT = '/var/lib/curfew';
 const REASONS = new Map([
@@ -31,9 +31,9 @@ export interface DataDirectoryOptions {
  * @throws AppError `data_directory`
  */
 export async function prepareDataDirectory(folder: string, options: DataDirectoryOptions): Promise<string> {
-  const user = options.embedded ? await requirePostgresUser() : undefined;
   await makeWritable(folder);
-  if (user === undefined) return folder;
+  const user = options.embedded ? await requireUserFor(join(folder, 'postgres')) : undefined;
+  if (user === undefined || (await canEnter(user, folder))) return folder;
   await letThrough(folder);
   if (await canEnter(user, folder)) return folder;
   if (!options.isDefault || (await exists(join(folder, 'postgres')))) {

