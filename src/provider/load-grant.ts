@@ -24,7 +24,10 @@ export function createLoadExistingGrant({ db, policy }: AdapterParts) {
       client: registered,
       origin: originOf(ctx),
     });
-    if (participation === undefined) return undefined;
+    if (participation === undefined) {
+      state.needsSignIn = true;
+      return undefined;
+    }
     const { sid } = participation;
     cookieSession.ensureClientContainer(client.clientId);
     cookieSession.sidFor(client.clientId, sid);

@@ -29,6 +29,8 @@ export interface RequestState {
   begun?: LiveSession;
   /** The session that the request's cookie named, or the client's part in it, is over. */
   ended?: Tombstone;
+  /** The client may not join the session, or not any more: it takes a sign-in. */
+  needsSignIn?: boolean;
   /** The session ended while the request was under way: nothing is saved, and the cookie goes. */
   lost?: boolean;
   /** The sign-in may not begin a session: the browser gets none. */
