@@ -22,12 +22,17 @@ export function createInteractionPolicy(db: Database) {
     new Check('participation_ended', 'End-User authentication is required', 'login_required', async (ctx) => {
       const { session, client } = ctx.oidc;
       if (!session?.accountId || !client) return Check.NO_NEED_TO_PROMPT;
+      const state = stateOf(ctx);
       const ended = await findParticipationToRenew(db, session.uid, client.clientId);
-      if (ended === undefined) return Check.NO_NEED_TO_PROMPT;
-      stateOf(ctx).ended = ended;
-      return Check.REQUEST_PROMPT;
+      if (ended !== undefined) state.ended = ended;
+      // Its absolute limit counts from the sign-in, which may be too long ago for a part that never was.
+      return ended !== undefined || state.needsSignIn ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT;
     }),
   );
+  const maxAge = login.checks.get('max_age');
+  if (!maxAge) throw new Error('oidc-provider has lost its max_age check');
+  maxAge.check = (ctx) => (isSignInTooOld(ctx) ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT);
+
   const detailsOfLogin = login.details;
   login.details = async (ctx) => ({ ...(await detailsOfLogin?.(ctx)), ...endedDetails(ctx) });
 
@@ -36,6 +41,15 @@ export function createInteractionPolicy(db: Database) {
     check.check = (ctx) => (registeredClient(ctx)?.firstParty ? Check.NO_NEED_TO_PROMPT : original(ctx));
   }
   return policy;
+}
+
+/** By the database's clock, to which the sign-in is dated. @see OpenID Connect Core 1.0 §3.1.2.1 (`max_age`) */
+function isSignInTooOld(ctx: KoaContextWithOIDC): boolean {
+  const { params, result } = ctx.oidc;
+  if (params?.max_age === undefined || result?.login !== undefined) return false;
+  const { authenticatedAt, readAt } = stateOf(ctx).loaded?.session ?? {};
+  if (!authenticatedAt || !readAt) return true;
+  return readAt.getTime() - authenticatedAt.getTime() > Number(params.max_age) * 1000;
 }
 
 function endedDetails(ctx: KoaContextWithOIDC): { ended?: EndedDetails } {

@@ -67,6 +67,7 @@ export function createSessionAdapter(parts: AdapterParts): Adapter {
     async upsert(id, payload) {
       const ctx = currentContext();
       if (ctx === undefined) throw new Error('a session is saved within a request');
+      if (isSilentAfterEnd(ctx)) return keepSessionCookie(ctx);
       const { uid } = payload;
       if (uid === undefined || !(await save(parts, ctx, uid, id, payload))) clearSessionCookie(ctx);
     },
@@ -159,6 +160,19 @@ function signOutReason(ctx: KoaContextWithOIDC): 'superseded' | 'rp_logout' | 'u
     return 'superseded';
   }
   return clientId === undefined ? 'user_ended' : 'rp_logout';
+}
+
+/** A page that asks silently first must not take away what the sign-in page then tells: which session ended, and why. */
+function isSilentAfterEnd(ctx: KoaContextWithOIDC): boolean {
+  const { loaded, ended } = stateOf(ctx);
+  return loaded === undefined && ended !== undefined && ctx.oidc.params !== undefined && ctx.oidc.prompts.has('none');
+}
+
+function keepSessionCookie(ctx: KoaContextWithOIDC): void {
+  const { cookies, provider } = ctx.oidc;
+  const name = provider.cookieName('session');
+  const presented = cookies.get(name, { signed: true });
+  cookies.set(name, presented ?? null, { signed: true, httpOnly: true, sameSite: 'lax', path: '/', overwrite: true });
 }
 
 function clearSessionCookie(ctx: KoaContextWithOIDC): void {
