@@ -17,18 +17,22 @@ export interface Browser {
   cookies(): Map<string, string>;
 }
 
-/**
- * A browser of HTTP alone: cookies, redirects and forms. The path of a cookie is ignored but for its removal: names are
- * enough here.
- */
+interface Cookie {
+  name: string;
+  value: string;
+  path: string;
+}
+
+/** A browser of HTTP alone: cookies with their paths, redirects and forms. */
 export function createBrowser(stayAt: string): Browser {
-  const jar = new Map<string, string>();
+  const jar = new Map<string, Cookie>();
 
   async function visit(url: string, init: RequestInit = {}): Promise<Page> {
     const headers = new Headers(init.headers);
     headers.set('accept', 'text/html');
     headers.set('sec-fetch-site', 'same-origin');
-    if (jar.size > 0) headers.set('cookie', [...jar].map(([name, value]) => `${name}=${value}`).join('; '));
+    const cookies = [...jar.values()].filter(({ path }) => covers(path, new URL(url).pathname));
+    if (cookies.length > 0) headers.set('cookie', cookies.map(({ name, value }) => `${name}=${value}`).join('; '));
     const response = await fetch(url, { ...init, headers, redirect: 'manual' });
     for (const cookie of response.headers.getSetCookie()) keep(cookie);
     const text = await response.text();
@@ -44,9 +48,13 @@ export function createBrowser(stayAt: string): Browser {
     const at = pair.indexOf('=');
     const name = pair.slice(0, at);
     const value = pair.slice(at + 1);
-    const expires = attributes.find((attribute) => /^expires=/i.test(attribute))?.slice('expires='.length);
-    if (value === '' || (expires !== undefined && new Date(expires) <= new Date())) jar.delete(name);
-    else jar.set(name, value);
+    const attribute = (of: string) =>
+      attributes.find((each) => each.toLowerCase().startsWith(`${of}=`))?.slice(of.length + 1);
+    const path = attribute('path') ?? '/';
+    const expires = attribute('expires');
+    const key = `${name} ${path}`;
+    if (value === '' || (expires !== undefined && new Date(expires) <= new Date())) jar.delete(key);
+    else jar.set(key, { name, value, path });
   }
 
   return {
@@ -66,11 +74,14 @@ export function createBrowser(stayAt: string): Browser {
       const origin = new URL(page.url).origin;
       return visit(new URL(decodeEntities(target), page.url).href, { method: 'POST', body, headers: { origin } });
     },
-    cookie: (name) => jar.get(name),
-    setCookie: (name, value) => void jar.set(name, value),
-    cookies: () => new Map(jar),
+    cookie: (name) => [...jar.values()].find((cookie) => cookie.name === name)?.value,
+    setCookie: (name, value) => void jar.set(`${name} /`, { name, value, path: '/' }),
+    cookies: () => new Map([...jar.values()].map(({ name, value }) => [name, value])),
   };
 }
+
+const covers = (path: string, requested: string): boolean =>
+  requested === path || requested.startsWith(path.endsWith('/') ? path : `${path}/`);
 
 function refreshOf(html: string): string | undefined {
   const url = /http-equiv="refresh" content="0;url=([^"]*)"/.exec(html)?.[1];
