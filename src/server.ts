@@ -132,7 +132,9 @@ function refuseWhileUnavailable(clockIsTrusted: () => boolean): Middleware {
     try {
       await next();
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
+      // A caller that hangs up in the middle of a form fails with the codes of a lost connection, but not with ours.
+      const isRefusal = error instanceof AppError && error.status < 500;
+      if (isRefusal || !isUnavailable(error)) throw error;
       const sentence = 'The database can not be reached. Try again soon.';
       throw new AppError('temporarily_unavailable', sentence, { status: 503, cause: error });
     }
