@@ -12,9 +12,16 @@ export function settleForwarded(request: IncomingMessage, trusted: TrustProxy, i
   for (const name of Object.keys(headers)) {
     if (name === 'forwarded' || name.startsWith('x-forwarded-')) delete headers[name];
   }
+  request.url = originForm(request.url ?? '/');
   headers.host = issuer.host;
   headers['x-forwarded-proto'] = issuer.protocol.replace(':', '');
   headers['x-forwarded-for'] = address;
+}
+
+/** A target may come as an absolute address, whose host is one more thing that anybody may say (RFC 9112 §3.2.2). */
+function originForm(target: string): string {
+  const path = target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '');
+  return path === '' || path.startsWith('?') ? `/${path}` : path;
 }
 
 function clientAddress(request: IncomingMessage, trusted: TrustProxy): string {
