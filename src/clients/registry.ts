@@ -24,7 +24,8 @@ export interface ClientAct {
 
 /** Finds a client, disabled ones too. Read from the database every time: a copy could outlive a disable. */
 export async function findClient(db: Database | Transaction, clientId: string): Promise<RegisteredClient | undefined> {
-  return findClientRow(db, clientId);
+  // Postgres has no NUL in its texts, and fails rather than find nothing.
+  return clientId.includes('\0') ? undefined : findClientRow(db, clientId);
 }
 
 /** Tells whether a client registered a web origin for calls from its pages. */
