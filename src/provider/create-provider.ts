@@ -27,6 +27,12 @@ export function createProvider(parts: ProviderParts): Provider {
   // The request's origin is settled before it gets here, and told in these headers.
   provider.proxy = true;
 
+  // A resume has its parameters from the interaction. Where it fails, oidc-provider would look for them in the query,
+  // and fail again.
+  provider.use(async (ctx, next) => {
+    if (ctx.path.startsWith('/authorize/')) ctx.search = '';
+    await next();
+  });
   provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => {
     stateOf(ctx).failure = error;
   });
