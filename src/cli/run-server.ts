@@ -81,6 +81,7 @@ async function startDemo(config: Config, { db, secrets }: Storage, log: Logger) 
     '',
     'This is a demo: two clients to sign in to, with limits short enough to watch.',
     ...demo.addresses.map(({ name, address }) => `  ${name}: ${address}`),
+    ...ports.taken.map((port) => `  (Port ${port} is in use, so a free one was taken.)`),
     ...prepared.newAccounts.map(
       ({ login, password, roles }) =>
         `  Sign in as ${login}${roles.length > 0 ? ` (${roles.join(', ')})` : ''} with the password ${password} (shown only now)`,

@@ -6,6 +6,8 @@ const LOOPBACK = '127.0.0.1';
 /** Ports that listen already, so that nobody takes them between being chosen and being used. */
 export interface DemoPorts {
   numbers: DemoPortNumbers;
+  /** Those that were wanted and are in use by others. */
+  taken: number[];
   servers: readonly [wiki: Server, payroll: Server];
   close(): Promise<void>;
 }
@@ -16,6 +18,7 @@ export async function openDemoPorts(wanted: DemoPortNumbers = [4001, 4002]): Pro
   const payroll = await openPort(wanted[1]);
   return {
     numbers: [wiki.port, payroll.port],
+    taken: wanted.filter((port, i) => port !== [wiki, payroll][i]?.port),
     servers: [wiki.server, payroll.server],
     async close() {
       await Promise.all([wiki, payroll].map(({ server }) => closeServer(server)));
