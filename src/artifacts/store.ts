@@ -15,11 +15,13 @@ export async function findTombstone(sql: Sql, idHash: Uint8Array<ArrayBuffer>): 
     SELECT a.model, a.session_uid AS "sessionUid", a.sid, a.client_id AS "clientId", a.account_id AS "accountId",
       a.consumed_at AS "consumedAt", coalesce(s.reason, p.reason) AS reason, coalesce(s.at, p.at) AS "endedAt"
     FROM artifact a
-    LEFT JOIN LATERAL (SELECT coalesce(ended_at, deadline) AS at, coalesce(end_reason,
-          CASE WHEN idle_deadline = deadline THEN 'idle_timeout' ELSE 'absolute_timeout' END) AS reason
-        FROM session WHERE uid = a.session_uid AND NOT is_live(ended_at, deadline)) s ON true
-    LEFT JOIN LATERAL (SELECT coalesce(ended_at, deadline) AS at, coalesce(end_reason,
-          CASE WHEN idle_deadline = deadline THEN 'idle_timeout' ELSE 'absolute_timeout' END) AS reason
+    LEFT JOIN LATERAL (SELECT coalesce(ended_at, deadline) AS at,
+          coalesce(end_reason, timeout_reason(idle_deadline, absolute_deadline)) AS reason
+        FROM session WHERE NOT is_live(ended_at, deadline) AND uid IN (a.session_uid,
+          (SELECT c.parent_uid FROM session c WHERE c.uid = a.session_uid AND c.end_with_parent AND c.ended_at IS NULL))
+        ORDER BY at LIMIT 1) s ON true
+    LEFT JOIN LATERAL (SELECT coalesce(ended_at, deadline) AS at,
+          coalesce(end_reason, timeout_reason(idle_deadline, absolute_deadline)) AS reason
         FROM participation WHERE sid = a.sid AND NOT is_live(ended_at, deadline)) p ON true
     WHERE a.id_hash = ${idHash}`;
   return row;
@@ -37,7 +39,7 @@ export async function storeArtifact(sql: Sql, artifact: ArtifactToStore): Promis
       ${artifact.payload}, n.now, n.now + make_interval(secs => ${artifact.lifetimeSeconds}::int)
     FROM (SELECT curfew_instant() AS now) n
     ON CONFLICT (id_hash) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at
-    WHERE artifact.payload IS NOT NULL AND excluded.created_at < artifact.expires_at`;
+    WHERE artifact.payload IS NOT NULL AND curfew_now() < artifact.expires_at`;
   return stored > 0;
 }
 
@@ -75,13 +77,14 @@ export async function storeBoundArtifact(
   { issuesTokens = false }: { issuesTokens?: boolean } = {},
 ): Promise<boolean> {
   const stored = await sql.$executeRaw`
-    WITH s AS MATERIALIZED (SELECT uid, ended_at, deadline, absolute_deadline FROM session WHERE uid = ${sessionUid}
-        FOR KEY SHARE),
+    WITH s AS MATERIALIZED (SELECT uid, ended_at, deadline, absolute_deadline, end_with_parent, parent_uid FROM session
+        WHERE uid = ${sessionUid} FOR KEY SHARE),
       p AS MATERIALIZED (SELECT sid, ended_at, deadline, absolute_deadline FROM participation
         WHERE sid = ${sid} AND session_uid IN (SELECT uid FROM s) FOR KEY SHARE),
       j AS MATERIALIZED (SELECT s.uid, p.sid, curfew_instant() AS now,
           LEAST(s.absolute_deadline, p.absolute_deadline) AS absolute_deadline,
-          is_live(s.ended_at, s.deadline) AND is_live(p.ended_at, p.deadline) AS live
+          is_live_session(s.ended_at, s.deadline, s.end_with_parent, s.parent_uid)
+            AND is_live(p.ended_at, p.deadline) AS live
         FROM s CROSS JOIN p),
       told AS (UPDATE participation SET last_token_at = j.now FROM j
         WHERE participation.sid = j.sid AND j.live AND ${issuesTokens})
@@ -92,7 +95,7 @@ export async function storeBoundArtifact(
     FROM j WHERE j.live
     ON CONFLICT (id_hash) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at
     WHERE artifact.payload IS NOT NULL AND artifact.sid = excluded.sid AND artifact.session_uid = excluded.session_uid
-      AND excluded.created_at < artifact.expires_at`;
+      AND curfew_now() < artifact.expires_at`;
   return stored > 0;
 }
 
@@ -104,12 +107,13 @@ export async function storeBoundArtifact(
 export async function consumeArtifact(sql: Sql, idHash: Uint8Array<ArrayBuffer>): Promise<boolean> {
   const consumed = await sql.$executeRaw`
     WITH a AS MATERIALIZED (SELECT id_hash, session_uid, sid FROM artifact WHERE id_hash = ${idHash}),
-      s AS MATERIALIZED (SELECT uid, ended_at, deadline FROM session WHERE uid IN (SELECT session_uid FROM a)
-        FOR KEY SHARE),
+      s AS MATERIALIZED (SELECT uid, ended_at, deadline, end_with_parent, parent_uid FROM session
+        WHERE uid IN (SELECT session_uid FROM a) FOR KEY SHARE),
       p AS MATERIALIZED (SELECT sid, ended_at, deadline FROM participation WHERE sid IN (SELECT sid FROM a)
         AND (SELECT count(*) FROM s) >= 0 FOR KEY SHARE),
       j AS MATERIALIZED (SELECT a.id_hash, curfew_instant() AS now,
-          (a.session_uid IS NULL OR (s.uid IS NOT NULL AND is_live(s.ended_at, s.deadline)))
+          (a.session_uid IS NULL OR (s.uid IS NOT NULL
+            AND is_live_session(s.ended_at, s.deadline, s.end_with_parent, s.parent_uid)))
           AND (a.sid IS NULL OR (p.sid IS NOT NULL AND is_live(p.ended_at, p.deadline))) AS live
         FROM a LEFT JOIN s ON true LEFT JOIN p ON true)
     UPDATE artifact SET consumed_at = j.now FROM j
@@ -125,9 +129,15 @@ export async function wipeArtifact(sql: Sql, idHash: Uint8Array<ArrayBuffer>): P
   );
 }
 
-/** Wipes what one grant gave out, of one model: revocation (RFC 7009 §2.1). */
+/**
+ * Wipes what one grant gave out, of one model: revocation (RFC 7009 §2.1). Locks the participation first, as its end
+ * does: two that wipe many artifacts in whatever order would deadlock.
+ */
 export async function wipeArtifactsOfGrant(sql: Sql, sid: string, model: string): Promise<void> {
-  await sql.$executeRaw`UPDATE artifact SET payload = NULL WHERE sid = ${sid} AND model = ${model} AND payload IS NOT NULL`;
+  await sql.$executeRaw`
+    WITH p AS MATERIALIZED (SELECT sid FROM participation WHERE sid = ${sid} FOR UPDATE)
+    UPDATE artifact SET payload = NULL FROM p
+    WHERE artifact.sid = p.sid AND artifact.model = ${model} AND artifact.payload IS NOT NULL`;
 }
 
 export async function wipeArtifactsOfSessions(tx: Transaction, uids: readonly string[]): Promise<void> {
@@ -142,6 +152,13 @@ export async function wipeArtifactsOfParticipations(tx: Transaction, sids: reado
 export async function wipeArtifactsOfClient(tx: Transaction, clientId: string): Promise<void> {
   await tx.$executeRaw`
     UPDATE artifact SET payload = NULL WHERE client_id = ${clientId} AND session_uid IS NULL AND payload IS NOT NULL`;
+}
+
+/** Wipes what clients hold for themselves, all of them. */
+export async function wipeServiceArtifacts(tx: Transaction): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE artifact SET payload = NULL
+    WHERE client_id IS NOT NULL AND session_uid IS NULL AND payload IS NOT NULL`;
 }
 
 /** Stores a proof's identifier for as long as it could be replayed. @returns false if it was there: a replay */

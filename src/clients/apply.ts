@@ -95,10 +95,10 @@ async function writeClients(
 
 async function removeClients(tx: Transaction, changes: readonly Change[], actor: string): Promise<EndResult> {
   const total = { found: 0, ended: 0 };
-  for (const change of changes) {
-    if (change.kind !== 'client_removed') continue;
-    const { clientId } = change;
-    await lockClient(tx, clientId);
+  const removed = changes.flatMap((change) => (change.kind === 'client_removed' ? [change.clientId] : [])).sort();
+  // All clients before any session: what is granted meanwhile locks its client first, then a session.
+  for (const clientId of removed) await lockClient(tx, clientId);
+  for (const clientId of removed) {
     await markClientDisabled(tx, clientId, 'file');
     const { found, ended } = await endParticipationsIn(tx, { clientId }, { reason: 'client_removed', actor });
     total.found += found;

@@ -3,7 +3,7 @@ import type { Binding } from '../artifacts/artifact.ts';
 import { hashArtifact } from '../artifacts/bearer-hash.ts';
 import { findLiveArtifact, storeBoundArtifact } from '../artifacts/store.ts';
 import { beginOfflineSession } from '../sessions/begin-offline-session.ts';
-import { recordActivity } from '../sessions/store.ts';
+import { lockClientOfSessions, recordActivity } from '../sessions/store.ts';
 import type { Transaction } from '../storage/database.ts';
 import { transact } from '../storage/transact.ts';
 import type { AdapterParts } from './adapter.ts';
@@ -25,8 +25,9 @@ export async function issueCode(
 ): Promise<void> {
   const online = { sessionUid: payload.sessionUid ?? '', sid: payload.grantId ?? '' };
   const issued = await transact(parts.db, async (tx) => {
-    if (!(await recordCodeActivity(tx, ctx, online))) return false;
     const isOffline = payload.scope?.split(' ').includes('offline_access') ?? false;
+    if (isOffline) await lockClientOfSessions(tx, payload.clientId ?? '');
+    if (!(await recordCodeActivity(tx, ctx, online))) return false;
     const binding = isOffline ? await goOffline(parts, tx, ctx, online) : online;
     if (binding === undefined) return false;
     const idHash = hashArtifact('AuthorizationCode', id);

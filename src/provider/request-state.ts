@@ -33,7 +33,7 @@ export interface RequestState {
   needsSignIn?: boolean;
   /** The session ended while the request was under way: nothing is saved, and the cookie goes. */
   lost?: boolean;
-  /** The sign-in may not begin a session: the browser gets none. */
+  /** The sign-in may not begin a session: nothing is saved, and the browser keeps the cookie it has. */
   refused?: boolean;
   account?: { roles: string[]; groups: string[] };
   /** The clients it looked up, by `client_id`. */

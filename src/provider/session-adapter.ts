@@ -8,6 +8,7 @@ import {
   findLiveSession,
   findSessionTombstone,
   insertSession,
+  type SaveOutcome,
   saveSession,
 } from '../sessions/store.ts';
 import type { AdapterParts } from './adapter.ts';
@@ -67,9 +68,11 @@ export function createSessionAdapter(parts: AdapterParts): Adapter {
     async upsert(id, payload) {
       const ctx = currentContext();
       if (ctx === undefined) throw new Error('a session is saved within a request');
-      if (isSilentAfterEnd(ctx)) return keepSessionCookie(ctx);
+      if (isSilentAfterEnd(ctx)) return leaveSessionCookie(ctx);
       const { uid } = payload;
-      if (uid === undefined || !(await save(parts, ctx, uid, id, payload))) clearSessionCookie(ctx);
+      const outcome = uid === undefined ? 'dead' : await save(parts, ctx, uid, id, payload);
+      if (outcome === 'late') leaveSessionCookie(ctx);
+      if (outcome === 'dead') clearSessionCookie(ctx);
     },
 
     /** oidc-provider destroys the old identifier at each rotation, which ends nothing; only the current one is an end. */
@@ -96,16 +99,17 @@ async function save(
   uid: string,
   id: string,
   payload: AdapterPayload,
-): Promise<boolean> {
+): Promise<SaveOutcome> {
   const { loaded, begun, lost, refused } = stateOf(ctx);
-  if (lost || refused) return false;
+  if (lost) return 'dead';
+  if (refused) return 'late';
   const { authorizations = {}, state, transient } = payload;
   const sealed = cipher.seal({ state, transient }, uidBytes(uid));
   const cookieHash = hashBearer(id);
   const isKnown = loaded?.session.uid === uid || begun?.uid === uid;
 
   if (!isKnown) {
-    if (payload.accountId !== undefined) return false;
+    if (payload.accountId !== undefined) return 'dead';
     const limits = decideSessionLimits(policy().policy, {
       kind: 'anonymous',
       roles: [],
@@ -124,7 +128,7 @@ async function save(
       payload: sealed,
       origin: originOf(ctx),
     });
-    return inserted !== undefined;
+    return inserted === undefined ? 'dead' : 'saved';
   }
 
   await endDeclined(db, ctx, new Set(Object.keys(authorizations)));
@@ -168,11 +172,14 @@ function isSilentAfterEnd(ctx: KoaContextWithOIDC): boolean {
   return loaded === undefined && ended !== undefined && ctx.oidc.params !== undefined && ctx.oidc.prompts.has('none');
 }
 
-function keepSessionCookie(ctx: KoaContextWithOIDC): void {
-  const { cookies, provider } = ctx.oidc;
-  const name = provider.cookieName('session');
-  const presented = cookies.get(name, { signed: true });
-  cookies.set(name, presented ?? null, { signed: true, httpOnly: true, sameSite: 'lax', path: '/', overwrite: true });
+/** The browser has a newer cookie by now, or keeps the one it has: this answer sets none. */
+function leaveSessionCookie(ctx: KoaContextWithOIDC): void {
+  const name = ctx.oidc.provider.cookieName('session');
+  const others = [ctx.response.get('set-cookie')]
+    .flat()
+    .filter((cookie) => cookie !== '' && !cookie.startsWith(`${name}=`) && !cookie.startsWith(`${name}.sig=`));
+  if (others.length > 0) ctx.set('set-cookie', others);
+  else ctx.remove('set-cookie');
 }
 
 function clearSessionCookie(ctx: KoaContextWithOIDC): void {

@@ -53,23 +53,17 @@ export async function beginSession(
     });
     const others = limits.concurrent ? await findLiveBrowserSessions(tx, signIn.accountId, signIn.uid) : [];
     await lockSessions(tx, [signIn.uid, ...others]);
-    if (limits.concurrent) {
-      const { max, onLimit } = limits.concurrent.value;
-      const tooMany = others.slice(0, Math.max(0, others.length - max + 1));
-      if (tooMany.length > 0 && onLimit === 'refuse') return refuse(tx, signIn, 'concurrency_limit');
-      if (tooMany.length > 0) {
-        await endSessionsIn(
-          tx,
-          { uids: tooMany },
-          { reason: 'concurrency_limit', actor: `person:${signIn.accountId}` },
-        );
-      }
-    }
+    const { max, onLimit } = limits.concurrent?.value ?? { max: Number.POSITIVE_INFINITY, onLimit: 'refuse' };
+    const tooMany = others.slice(0, Math.max(0, others.length + 1 - max));
+    if (tooMany.length > 0 && onLimit === 'refuse') return refuse(tx, signIn, 'concurrency_limit');
 
     const authentication = { ...signIn, limits, policyVersion: version };
     const inserted = await insertSession(tx, { ...authentication, kind: 'browser' });
     const session = inserted ?? (await updateAuthentication(tx, authentication));
     if (session === undefined) return refuse(tx, signIn, 'session_ended');
+    if (tooMany.length > 0) {
+      await endSessionsIn(tx, { uids: tooMany }, { reason: 'concurrency_limit', actor: `person:${signIn.accountId}` });
+    }
     await appendEvents(tx, [
       {
         ...eventOf(signIn),

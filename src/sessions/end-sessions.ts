@@ -1,4 +1,9 @@
-import { wipeArtifactsOfClient, wipeArtifactsOfParticipations, wipeArtifactsOfSessions } from '../artifacts/store.ts';
+import {
+  wipeArtifactsOfClient,
+  wipeArtifactsOfParticipations,
+  wipeArtifactsOfSessions,
+  wipeServiceArtifacts,
+} from '../artifacts/store.ts';
 import { appendEvents } from '../audit/append-event.ts';
 import { oweDeliveries } from '../logout/store.ts';
 import type { EndReason } from '../policy/end-reason.ts';
@@ -8,7 +13,6 @@ import {
   type EndedParticipationRow,
   type EndedSessionRow,
   lockForEnd,
-  lockNewChildren,
   lockParticipationsForEnd,
   markParticipationsEnded,
   markParticipationsOfSessionsEnded,
@@ -38,6 +42,11 @@ export interface EndResult {
 const BATCH = 500;
 const ALL = 2 ** 31 - 1;
 
+/** Fewer chosen than the batch holds: these were the last. What others ended meanwhile counts as chosen. */
+interface Batch extends EndResult {
+  chosen: number;
+}
+
 const ALARM: EndAct = { reason: 'idle_timeout', actor: 'system:alarm' };
 
 /**
@@ -50,7 +59,8 @@ export async function endSessions(db: Database, selector: SessionSelector, act: 
 
 /** {@link endSessions} inside the caller's transaction, for an act whose ends must commit with it. */
 export async function endSessionsIn(tx: Transaction, selector: SessionSelector, act: EndAct): Promise<EndResult> {
-  return endSessionBatch(tx, selector, act, ALL);
+  const { found, ended } = await endSessionBatch(tx, selector, act, ALL);
+  return { found, ended };
 }
 
 /** Ends the sessions whose deadline has passed. */
@@ -76,7 +86,8 @@ export async function endParticipationsIn(
   selector: ParticipationSelector,
   act: EndAct,
 ): Promise<EndResult> {
-  return endParticipationBatch(tx, selector, act, ALL);
+  const { found, ended } = await endParticipationBatch(tx, selector, act, ALL);
+  return { found, ended };
 }
 
 /** Ends the participations whose own deadline has passed. */
@@ -84,25 +95,20 @@ export async function endOverdueParticipations(db: Database): Promise<EndResult>
   return endParticipations(db, { overdue: true }, ALARM);
 }
 
-async function inBatches(db: Database, batch: (tx: Transaction) => Promise<EndResult>): Promise<EndResult> {
+async function inBatches(db: Database, batch: (tx: Transaction) => Promise<Batch>): Promise<EndResult> {
   const total = { found: 0, ended: 0 };
   for (;;) {
-    const { found, ended } = await transact(db, batch);
+    const { chosen, found, ended } = await transact(db, batch);
     total.found += found;
     total.ended += ended;
-    if (ended === 0 || found < BATCH) return total;
+    if (chosen < BATCH) return total;
   }
 }
 
-async function endSessionBatch(
-  tx: Transaction,
-  selector: SessionSelector,
-  act: EndAct,
-  limit: number,
-): Promise<EndResult> {
-  const locked = await lockForEnd(tx, selector, limit);
-  if (locked.length === 0) return { found: 0, ended: 0 };
-  const uids = [...locked, ...(await lockNewChildren(tx, locked))];
+async function endSessionBatch(tx: Transaction, selector: SessionSelector, act: EndAct, limit: number): Promise<Batch> {
+  const { chosen, uids } = await lockForEnd(tx, selector, limit);
+  if (selector.everyone) await wipeServiceArtifacts(tx);
+  if (uids.length === 0) return { chosen, found: 0, ended: 0 };
   const sessions = await markSessionsEnded(tx, {
     uids,
     reason: act.reason,
@@ -120,7 +126,7 @@ async function endSessionBatch(
     ...sessions.filter(({ accountId }) => accountId !== null).map((session) => sessionEnded(session, act)),
     ...participations.map((participation) => participationEnded(participation, act)),
   ]);
-  return { found: uids.length, ended: sessions.length };
+  return { chosen, found: uids.length, ended: sessions.length };
 }
 
 async function endParticipationBatch(
@@ -128,15 +134,14 @@ async function endParticipationBatch(
   selector: ParticipationSelector,
   act: EndAct,
   limit: number,
-): Promise<EndResult> {
+): Promise<Batch> {
   const locked = await lockParticipationsForEnd(tx, selector, limit);
-  if (locked.length === 0) {
-    if (selector.clientId !== undefined) await wipeArtifactsOfClient(tx, selector.clientId);
-    return { found: 0, ended: 0 };
-  }
+  if (selector.clientId !== undefined) await wipeArtifactsOfClient(tx, selector.clientId);
+  if (locked.length === 0) return { chosen: 0, found: 0, ended: 0 };
   const isChild = ({ kind }: { kind: string }) => kind === 'offline' || kind === 'device';
   const children = locked.filter(isChild).map(({ sessionUid }) => sessionUid);
-  const childEnds = children.length === 0 ? { ended: 0 } : await endSessionsIn(tx, { uids: children }, act);
+  const overdue = selector.overdue && { overdue: selector.overdue };
+  const childEnds = children.length === 0 ? { ended: 0 } : await endSessionsIn(tx, { uids: children, ...overdue }, act);
 
   const participations = await markParticipationsEnded(tx, {
     sids: locked.filter((row) => !isChild(row)).map(({ sid }) => sid),
@@ -145,13 +150,12 @@ async function endParticipationBatch(
   });
   const sids = participations.map(({ sid }) => sid);
   await wipeArtifactsOfParticipations(tx, sids);
-  if (selector.clientId !== undefined) await wipeArtifactsOfClient(tx, selector.clientId);
   await oweDeliveries(tx, sids);
   await appendEvents(
     tx,
     participations.map((participation) => participationEnded(participation, act)),
   );
-  return { found: locked.length, ended: participations.length + childEnds.ended };
+  return { chosen: locked.length, found: locked.length, ended: participations.length + childEnds.ended };
 }
 
 /** A timeout is nobody's act: the system's, at the person's last endpoint. */

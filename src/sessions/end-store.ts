@@ -36,28 +36,40 @@ export interface EndedParticipationRow {
   reason: EndReason;
 }
 
-/**
- * Locks the sessions that an end is about to judge, and the children that end with them, in `uid` order so that two
- * ends can't deadlock. What committed while this waited is visible to the statements that follow (READ COMMITTED).
- *
- * @returns those not ended yet; of concurrent callers exactly one gets each session, and owes what follows
- */
-export async function lockForEnd(tx: Transaction, selector: SessionSelector, limit: number): Promise<string[]> {
-  const rows = await tx.$queryRaw<{ uid: string }[]>`
-    WITH chosen AS (SELECT uid FROM session WHERE ended_at IS NULL AND ${whereSelected(selector)} ORDER BY uid LIMIT ${limit}::int)
-    SELECT uid FROM session
-    WHERE ended_at IS NULL
-      AND (uid IN (SELECT uid FROM chosen) OR (end_with_parent AND parent_uid IN (SELECT uid FROM chosen)))
-    ORDER BY uid FOR UPDATE`;
-  return rows.map(({ uid }) => uid);
+export interface LockedForEnd {
+  /** How many the selector chose, ended meanwhile or not: fewer than the limit means that these were the last. */
+  chosen: number;
+  /** Those not ended yet; of concurrent callers exactly one gets each session, and owes what follows. */
+  uids: string[];
 }
 
-/** Locks children that began while {@link lockForEnd} waited for their parents. */
-export async function lockNewChildren(tx: Transaction, uids: readonly string[]): Promise<string[]> {
-  const rows = await tx.$queryRaw<{ uid: string }[]>`
-    SELECT uid FROM session WHERE ended_at IS NULL AND end_with_parent AND parent_uid = ANY(${uids}) AND uid <> ALL(${uids})
-    ORDER BY uid FOR UPDATE`;
-  return rows.map(({ uid }) => uid);
+/**
+ * Locks the sessions that an end is about to judge, and the children that end with them: first sessions without a
+ * parent, then children, each in `uid` order, so that two ends can't deadlock. While a parent is locked no child begins,
+ * and a later statement (READ COMMITTED) sees those that began while this waited.
+ */
+export async function lockForEnd(tx: Transaction, selector: SessionSelector, limit: number): Promise<LockedForEnd> {
+  const selected = whereSelected(selector);
+  const parents = await lockRows(
+    tx,
+    Prisma.sql`SELECT uid FROM session WHERE ended_at IS NULL AND parent_uid IS NULL AND ${selected}
+      ORDER BY uid LIMIT ${limit}::int`,
+  );
+  const children = await lockRows(
+    tx,
+    Prisma.sql`(SELECT uid FROM session WHERE ended_at IS NULL AND parent_uid IS NOT NULL AND ${selected}
+        ORDER BY uid LIMIT ${limit - parents.length}::int)
+      UNION SELECT uid FROM session
+        WHERE ended_at IS NULL AND end_with_parent AND parent_uid = ANY(${parents.map(({ uid }) => uid)})`,
+  );
+  const locked = [...parents, ...children];
+  return { chosen: locked.length, uids: locked.filter(({ ended }) => !ended).map(({ uid }) => uid) };
+}
+
+async function lockRows(tx: Transaction, chosen: Prisma.Sql): Promise<{ uid: string; ended: boolean }[]> {
+  return tx.$queryRaw<{ uid: string; ended: boolean }[]>`
+    WITH chosen AS MATERIALIZED (${chosen})
+    SELECT uid, ended_at IS NOT NULL AS ended FROM session WHERE uid IN (SELECT uid FROM chosen) ORDER BY uid FOR UPDATE`;
 }
 
 function whereSelected({ uids, accountId, kinds, exceptUid, everyone, overdue }: SessionSelector): Prisma.Sql {
@@ -81,17 +93,24 @@ export interface EndUpdate {
   overdue: boolean;
 }
 
-/** Marks locked sessions as ended. Past its deadline a session ended by the timeout and at the deadline, whoever asks. */
+/**
+ * Marks locked sessions as ended. Past its deadline, or that of the parent it ends with, a session ended by the timeout
+ * and at the deadline, whoever asked.
+ */
 export async function markSessionsEnded(tx: Transaction, end: EndUpdate): Promise<EndedSessionRow[]> {
   return tx.$queryRaw<EndedSessionRow[]>`
-    UPDATE session s SET ended_at = LEAST(s.deadline, n.now), end_committed_at = n.now, payload = NULL,
-      end_reason = CASE WHEN n.now < s.deadline THEN ${end.reason}
-        WHEN s.idle_deadline < s.absolute_deadline THEN 'idle_timeout' ELSE 'absolute_timeout' END,
-      end_note = CASE WHEN n.now < s.deadline THEN ${end.note ?? null} END
-    FROM (SELECT curfew_instant() AS now) n
-    WHERE s.uid = ANY(${end.uids}) AND s.ended_at IS NULL AND (NOT ${end.overdue} OR s.deadline <= n.now)
+    WITH n AS MATERIALIZED (SELECT curfew_instant() AS now),
+      e AS MATERIALIZED (SELECT c.uid, n.now, LEAST(c.deadline, t.deadline) AS deadline, timeout_reason(
+          LEAST(c.idle_deadline, t.idle_deadline), LEAST(c.absolute_deadline, t.absolute_deadline)) AS timeout
+        FROM n CROSS JOIN session c LEFT JOIN session t ON t.uid = c.parent_uid AND c.end_with_parent
+        WHERE c.uid = ANY(${end.uids}))
+    UPDATE session s SET ended_at = LEAST(e.deadline, e.now), end_committed_at = e.now, payload = NULL,
+      end_reason = CASE WHEN e.now < e.deadline THEN ${end.reason} ELSE e.timeout END,
+      end_note = CASE WHEN e.now < e.deadline THEN ${end.note ?? null} END
+    FROM e
+    WHERE s.uid = e.uid AND s.ended_at IS NULL AND (NOT ${end.overdue} OR e.deadline <= e.now)
     RETURNING s.uid, s.kind, s.account_id AS "accountId", s.ended_at AS "endedAt", s.end_committed_at AS "endCommittedAt",
-      s.end_reason AS reason, s.deadline, s.last_endpoint AS "lastEndpoint", s.last_client_id AS "lastClientId", s.ip,
+      s.end_reason AS reason, e.deadline, s.last_endpoint AS "lastEndpoint", s.last_client_id AS "lastClientId", s.ip,
       s.user_agent AS "userAgent"`;
 }
 
@@ -103,7 +122,7 @@ export async function markParticipationsOfSessionsEnded(
   return tx.$queryRaw<EndedParticipationRow[]>`
     UPDATE participation p SET ended_at = LEAST(p.deadline, s.ended_at), end_committed_at = s.end_committed_at,
       end_reason = CASE WHEN p.deadline IS NULL OR s.ended_at < p.deadline THEN s.end_reason
-        WHEN p.idle_deadline = p.deadline THEN 'idle_timeout' ELSE 'absolute_timeout' END
+        ELSE timeout_reason(p.idle_deadline, p.absolute_deadline) END
     FROM session s
     WHERE s.uid = p.session_uid AND p.session_uid = ANY(${uids}) AND p.ended_at IS NULL
     RETURNING p.sid, p.session_uid AS "sessionUid", p.client_id AS "clientId", s.account_id AS "accountId",
@@ -118,8 +137,8 @@ export interface ParticipationSelector {
 }
 
 /**
- * Finds the participations to end, and locks their sessions in `uid` order: an end of the session itself, which takes
- * them along, comes before or after, never between.
+ * Finds the participations to end, and locks their sessions in the order of {@link lockForEnd}: an end of the session
+ * itself, which takes them along, comes before or after, never between.
  */
 export async function lockParticipationsForEnd(
   tx: Transaction,
@@ -138,7 +157,7 @@ export async function lockParticipationsForEnd(
   if (chosen.length === 0) return [];
   const sessions = await tx.$queryRaw<{ uid: string; kind: SessionKind }[]>`
     SELECT uid, kind FROM session WHERE uid = ANY(${[...new Set(chosen.map(({ sessionUid }) => sessionUid))]})
-    ORDER BY uid FOR NO KEY UPDATE`;
+    ORDER BY parent_uid IS NOT NULL, uid FOR NO KEY UPDATE`;
   const kinds = new Map(sessions.map(({ uid, kind }) => [uid, kind]));
   return chosen.map((row) => ({ ...row, kind: kinds.get(row.sessionUid) ?? 'browser' }));
 }
@@ -153,8 +172,7 @@ export async function markParticipationsEnded(
       n AS MATERIALIZED (SELECT curfew_instant() AS now FROM (SELECT count(*) FROM l) after_the_locks)
     UPDATE participation p SET ended_at = LEAST(p.deadline, s.deadline, n.now), end_committed_at = n.now,
       end_reason = CASE WHEN n.now < LEAST(p.deadline, s.deadline) THEN ${end.reason}
-        WHEN LEAST(p.deadline, s.deadline) IN (p.idle_deadline, s.idle_deadline) THEN 'idle_timeout'
-        ELSE 'absolute_timeout' END
+        ELSE timeout_reason(LEAST(p.idle_deadline, s.idle_deadline), LEAST(p.absolute_deadline, s.absolute_deadline)) END
     FROM session s, n
     WHERE s.uid = p.session_uid AND p.sid IN (SELECT sid FROM l) AND p.ended_at IS NULL
       AND (NOT ${end.overdue} OR p.deadline <= n.now)

@@ -8,7 +8,7 @@ import { transact } from '../storage/transact.ts';
 import type { PolicyInForce } from './begin-session.ts';
 import { endParticipationsIn } from './end-sessions.ts';
 import type { LiveParticipation, LiveSession, Origin } from './session.ts';
-import { findEndedParticipation, findLiveParticipation, insertParticipation } from './store.ts';
+import { findEndedParticipation, findLiveParticipation, insertParticipation, lockClientOfSessions } from './store.ts';
 
 export interface Joining {
   session: Pick<LiveSession, 'uid' | 'kind' | 'accountId' | 'acr' | 'amr'>;
@@ -37,6 +37,7 @@ export async function joinSession(
   if (existing) return existing;
 
   return transact(db, async (tx) => {
+    await lockClientOfSessions(tx, client.clientId);
     const ended = await findEndedParticipation(tx, session.uid, client.clientId);
     if (ended && needsSignIn(ended)) return undefined;
     if (ended && !ended.endStored) {

@@ -86,24 +86,27 @@ export interface SessionDetails extends SessionSummary {
   deliveries: DeliveryDetails[];
 }
 
-const timeoutReason = (alias: string) =>
-  Prisma.raw(`CASE WHEN ${alias}.idle_deadline < ${alias}.absolute_deadline OR ${alias}.absolute_deadline IS NULL
-    THEN 'idle_timeout' ELSE 'absolute_timeout' END`);
+/** What ends with its parent has the deadlines of both. */
+const deadlineWithParent = Prisma.sql`
+  LEFT JOIN session t ON t.uid = s.parent_uid AND s.end_with_parent
+  CROSS JOIN LATERAL (SELECT LEAST(s.deadline, t.deadline) AS at, timeout_reason(
+    LEAST(s.idle_deadline, t.idle_deadline), LEAST(s.absolute_deadline, t.absolute_deadline)) AS reason) d`;
 
 /** Every session with its state now; `n.now` is one instant for all rows, so that a list agrees with itself. */
 const sessions = Prisma.sql`
-  SELECT s.*, a.login,
-    CASE WHEN s.ended_at IS NULL AND n.now < s.deadline THEN 'live' ELSE 'ended' END AS state,
-    CASE WHEN s.ended_at IS NULL AND s.deadline <= n.now THEN s.deadline ELSE s.ended_at END AS end_at,
-    CASE WHEN s.ended_at IS NULL AND s.deadline <= n.now THEN ${timeoutReason('s')} ELSE s.end_reason END AS reason,
+  SELECT s.*, a.login, d.at AS effective_deadline,
+    CASE WHEN s.ended_at IS NULL AND n.now < d.at THEN 'live' ELSE 'ended' END AS state,
+    CASE WHEN s.ended_at IS NULL AND d.at <= n.now THEN d.at ELSE s.ended_at END AS end_at,
+    CASE WHEN s.ended_at IS NULL AND d.at <= n.now THEN d.reason ELSE s.end_reason END AS reason,
     ARRAY(SELECT p.client_id FROM participation p WHERE p.session_uid = s.uid AND p.ended_at IS NULL
-      AND s.ended_at IS NULL AND n.now < LEAST(p.deadline, s.deadline) ORDER BY 1) AS clients
-  FROM session s LEFT JOIN account a ON a.id = s.account_id CROSS JOIN (SELECT curfew_now() AS now) n`;
+      AND s.ended_at IS NULL AND n.now < LEAST(p.deadline, d.at) ORDER BY 1) AS clients
+  FROM session s LEFT JOIN account a ON a.id = s.account_id CROSS JOIN (SELECT curfew_now() AS now) n
+    ${deadlineWithParent}`;
 
 const summaryColumns = Prisma.sql`
   v.uid, v.kind, v.parent_uid AS "parentUid", v.account_id AS "accountId", v.login, v.state, v.began_at AS "beganAt",
   v.authenticated_at AS "authenticatedAt", v.last_active_at AS "lastActiveAt", v.idle_deadline AS "idleDeadline",
-  v.absolute_deadline AS "absoluteDeadline", v.deadline, v.end_at AS "endedAt", v.reason AS "endReason",
+  v.absolute_deadline AS "absoluteDeadline", v.effective_deadline AS deadline, v.end_at AS "endedAt", v.reason AS "endReason",
   v.end_note AS "endNote", v.ip, v.user_agent AS "userAgent", v.clients`;
 
 /** Lists people's sessions, the newest first; browsers before sign-in are nobody's and left out. */
@@ -145,13 +148,14 @@ async function listParticipations(db: Database, sessionUid: string): Promise<Par
     SELECT p.sid, p.client_id AS "clientId", p.began_at AS "beganAt", p.last_active_at AS "lastActiveAt",
       p.last_token_at AS "lastTokenAt", p.limits, p.idle_deadline AS "idleDeadline",
       p.absolute_deadline AS "absoluteDeadline",
-      CASE WHEN p.ended_at IS NULL AND n.now < LEAST(p.deadline, s.deadline) THEN 'live' ELSE 'ended' END AS state,
-      CASE WHEN p.ended_at IS NULL AND LEAST(p.deadline, s.deadline) <= n.now THEN LEAST(p.deadline, s.deadline)
+      CASE WHEN p.ended_at IS NULL AND n.now < LEAST(p.deadline, d.at) THEN 'live' ELSE 'ended' END AS state,
+      CASE WHEN p.ended_at IS NULL AND LEAST(p.deadline, d.at) <= n.now THEN LEAST(p.deadline, d.at)
         ELSE p.ended_at END AS "endedAt",
       CASE WHEN p.ended_at IS NOT NULL THEN p.end_reason
-        WHEN p.deadline <= LEAST(s.deadline, n.now) THEN ${timeoutReason('p')}
-        WHEN s.deadline <= n.now THEN ${timeoutReason('s')} END AS "endReason"
+        WHEN p.deadline <= LEAST(d.at, n.now) THEN timeout_reason(p.idle_deadline, p.absolute_deadline)
+        WHEN d.at <= n.now THEN d.reason END AS "endReason"
     FROM participation p JOIN session s ON s.uid = p.session_uid CROSS JOIN (SELECT curfew_now() AS now) n
+      ${deadlineWithParent}
     WHERE p.session_uid = ${sessionUid} ORDER BY p.began_at, p.client_id, p.sid`;
 }
 

@@ -8,17 +8,21 @@ type Sql = Database | Transaction;
 export async function lockAccount(
   tx: Transaction,
   accountId: string,
-): Promise<
-  { roles: string[]; groups: string[]; credentialVersion: number; disabledAt: Date | null; now: Date } | undefined
-> {
+): Promise<{ roles: string[]; groups: string[]; credentialVersion: number; disabledAt: Date | null } | undefined> {
   const [row] = await tx.$queryRaw<
-    { roles: string[]; groups: string[]; credentialVersion: number; disabledAt: Date | null; now: Date }[]
+    { roles: string[]; groups: string[]; credentialVersion: number; disabledAt: Date | null }[]
   >`
-    WITH l AS MATERIALIZED (SELECT roles, groups, credential_version, disabled_at FROM account
-      WHERE id = ${accountId} FOR NO KEY UPDATE)
-    SELECT roles, groups, credential_version AS "credentialVersion", disabled_at AS "disabledAt", curfew_instant() AS now
-    FROM l`;
+    SELECT roles, groups, credential_version AS "credentialVersion", disabled_at AS "disabledAt" FROM account
+    WHERE id = ${accountId} FOR NO KEY UPDATE`;
   return row;
+}
+
+/**
+ * Locks a client against being disabled, before any session is locked: what disables it takes its sessions after it,
+ * and two that take them in opposite orders would deadlock.
+ */
+export async function lockClientOfSessions(tx: Transaction, clientId: string): Promise<void> {
+  await tx.$executeRaw`SELECT FROM client WHERE client_id = ${clientId} FOR KEY SHARE`;
 }
 
 /** The live browser sessions of an account but one, oldest first. */
@@ -34,8 +38,9 @@ export async function findLiveBrowserSessions(tx: Sql, accountId: string, except
 /** Locks a session against its end, and tells whether it was live after the wait. */
 export async function lockLiveSession(tx: Transaction, uid: string): Promise<boolean> {
   const [row] = await tx.$queryRaw<{ live: boolean }[]>`
-    WITH l AS MATERIALIZED (SELECT ended_at, deadline FROM session WHERE uid = ${uid} FOR KEY SHARE)
-    SELECT is_live(ended_at, deadline) AS live FROM l`;
+    WITH l AS MATERIALIZED (SELECT ended_at, deadline, end_with_parent, parent_uid FROM session WHERE uid = ${uid}
+      FOR KEY SHARE)
+    SELECT is_live_session(ended_at, deadline, end_with_parent, parent_uid) AS live FROM l`;
   return row?.live ?? false;
 }
 
@@ -122,8 +127,9 @@ export async function updateAuthentication(tx: Transaction, authn: Authenticatio
       AND (s.account_id IS NULL OR s.account_id = ${authn.accountId}) AND is_live(s.ended_at, s.deadline)`;
   if (updated === 0) return undefined;
   await tx.$executeRaw`
-    UPDATE participation SET absolute_deadline =
-      ${authn.authenticatedAt}::timestamptz + make_interval(secs => absolute_seconds)
+    UPDATE participation SET
+      absolute_deadline = ${authn.authenticatedAt}::timestamptz + make_interval(secs => absolute_seconds),
+      alarm_at = LEAST(alarm_at, ${authn.authenticatedAt}::timestamptz + make_interval(secs => absolute_seconds))
     WHERE session_uid = ${authn.uid} AND absolute_seconds IS NOT NULL AND is_live(ended_at, deadline)`;
   return findLiveSession(tx, { uid: authn.uid });
 }
@@ -148,26 +154,28 @@ export interface SessionSave {
   origin: Origin;
 }
 
+/** `late`: the session is live, and its cookie another one by now. */
+export type SaveOutcome = 'saved' | 'late' | 'dead';
+
 /**
  * Saves what oidc-provider keeps in a session: only while it is live, and only over the cookie that the request loaded.
  * Locks first, then judges: a WHERE clause alone would not be evaluated again after a wait for a lock that only was held.
- *
- * @returns whether it was saved
  */
-export async function saveSession(tx: Sql, save: SessionSave): Promise<boolean> {
-  const updated = await tx.$executeRaw`
+export async function saveSession(tx: Sql, save: SessionSave): Promise<SaveOutcome> {
+  const [row] = await tx.$queryRaw<{ outcome: SaveOutcome }[]>`
     WITH l AS MATERIALIZED (SELECT uid, ended_at, deadline, cookie_hash FROM session WHERE uid = ${save.uid} FOR UPDATE),
-      j AS MATERIALIZED (SELECT l.*, curfew_instant() AS now FROM l)
-    UPDATE session s SET payload = ${save.payload}, cookie_hash = ${save.cookieHash},
-      last_active_at = CASE WHEN ${save.active} THEN j.now ELSE s.last_active_at END,
-      idle_deadline = CASE WHEN ${save.active} THEN j.now + make_interval(secs => s.idle_seconds) ELSE s.idle_deadline END,
-      last_endpoint = CASE WHEN ${save.active} THEN ${save.origin.endpoint} ELSE s.last_endpoint END,
-      last_client_id = CASE WHEN ${save.active} THEN ${save.origin.clientId ?? null} ELSE s.last_client_id END,
-      ip = CASE WHEN ${save.active} THEN ${save.origin.ip ?? null} ELSE s.ip END,
-      user_agent = CASE WHEN ${save.active} THEN ${save.origin.userAgent ?? null} ELSE s.user_agent END
-    FROM j
-    WHERE s.uid = j.uid AND is_live(j.ended_at, j.deadline) AND j.cookie_hash IS NOT DISTINCT FROM ${save.loadedCookieHash}`;
-  return updated > 0;
+      j AS MATERIALIZED (SELECT l.*, curfew_instant() AS now, is_live(l.ended_at, l.deadline) AS live FROM l),
+      saved AS (UPDATE session s SET payload = ${save.payload}, cookie_hash = ${save.cookieHash},
+          last_active_at = CASE WHEN ${save.active} THEN j.now ELSE s.last_active_at END,
+          idle_deadline = CASE WHEN ${save.active} THEN j.now + make_interval(secs => s.idle_seconds) ELSE s.idle_deadline END,
+          last_endpoint = CASE WHEN ${save.active} THEN ${save.origin.endpoint} ELSE s.last_endpoint END,
+          last_client_id = CASE WHEN ${save.active} THEN ${save.origin.clientId ?? null} ELSE s.last_client_id END,
+          ip = CASE WHEN ${save.active} THEN ${save.origin.ip ?? null} ELSE s.ip END,
+          user_agent = CASE WHEN ${save.active} THEN ${save.origin.userAgent ?? null} ELSE s.user_agent END
+        FROM j WHERE s.uid = j.uid AND j.live AND j.cookie_hash IS NOT DISTINCT FROM ${save.loadedCookieHash} RETURNING s.uid)
+    SELECT CASE WHEN saved.uid IS NOT NULL THEN 'saved' WHEN j.live THEN 'late' ELSE 'dead' END AS outcome
+    FROM j LEFT JOIN saved ON true`;
+  return row?.outcome ?? 'dead';
 }
 
 export interface ActivityRecord {
@@ -187,13 +195,14 @@ export interface ActivityRecord {
 export async function recordActivity(tx: Sql, activity: ActivityRecord): Promise<Deadlines | undefined> {
   const sid = activity.sid ?? null;
   const [deadlines] = await tx.$queryRaw<Deadlines[]>`
-    WITH l AS MATERIALIZED (SELECT uid, ended_at, deadline, idle_deadline, absolute_deadline FROM session
-        WHERE uid = ${activity.sessionUid} FOR NO KEY UPDATE),
+    WITH l AS MATERIALIZED (SELECT uid, ended_at, deadline, idle_deadline, absolute_deadline, end_with_parent, parent_uid
+        FROM session WHERE uid = ${activity.sessionUid} FOR NO KEY UPDATE),
       lp AS MATERIALIZED (SELECT sid, ended_at, deadline, idle_deadline, absolute_deadline FROM participation
         WHERE sid = ${sid} AND session_uid IN (SELECT uid FROM l) FOR NO KEY UPDATE),
       j AS MATERIALIZED (SELECT l.uid, lp.sid, curfew_instant() AS now, l.idle_deadline, l.absolute_deadline,
+          CASE WHEN l.end_with_parent THEN l.parent_uid END AS parent_uid,
           lp.idle_deadline AS participation_idle, lp.absolute_deadline AS participation_absolute,
-          is_live(l.ended_at, l.deadline)
+          is_live_session(l.ended_at, l.deadline, l.end_with_parent, l.parent_uid)
             AND (${sid}::text IS NULL OR (lp.sid IS NOT NULL AND is_live(lp.ended_at, lp.deadline))) AS live
         FROM l LEFT JOIN lp ON true),
       moved AS (UPDATE session s SET last_active_at = j.now, idle_deadline = j.now + make_interval(secs => s.idle_seconds),
@@ -203,10 +212,11 @@ export async function recordActivity(tx: Sql, activity: ActivityRecord): Promise
       moved_part AS (UPDATE participation p SET last_active_at = j.now,
           idle_deadline = j.now + make_interval(secs => p.idle_seconds)
         FROM j WHERE p.sid = j.sid AND j.live AND ${activity.movesParticipation} RETURNING p.idle_deadline)
-    SELECT coalesce(moved.idle_deadline, j.idle_deadline) AS "sessionIdle", j.absolute_deadline AS "sessionAbsolute",
+    SELECT LEAST(coalesce(moved.idle_deadline, j.idle_deadline), t.idle_deadline) AS "sessionIdle",
+      LEAST(j.absolute_deadline, t.absolute_deadline) AS "sessionAbsolute",
       coalesce(moved_part.idle_deadline, j.participation_idle) AS "participationIdle",
       j.participation_absolute AS "participationAbsolute"
-    FROM j LEFT JOIN moved ON true LEFT JOIN moved_part ON true
+    FROM j LEFT JOIN moved ON true LEFT JOIN moved_part ON true LEFT JOIN session t ON t.uid = j.parent_uid
     WHERE j.live`;
   return deadlines;
 }
@@ -244,13 +254,13 @@ export async function insertParticipation(tx: Sql, participation: ParticipationT
   const idleSeconds = participation.limits.idleSeconds?.value ?? null;
   const absoluteSeconds = participation.limits.absoluteSeconds?.value ?? null;
   return tx.$executeRaw`
-    WITH l AS MATERIALIZED (SELECT uid, ended_at, deadline, authenticated_at FROM session
-        WHERE uid = ${participation.sessionUid} FOR KEY SHARE),
-      c AS MATERIALIZED (SELECT disabled_at FROM client WHERE client_id = ${participation.clientId} FOR KEY SHARE),
-      j AS MATERIALIZED (SELECT l.*, curfew_instant() AS now FROM l CROSS JOIN c WHERE c.disabled_at IS NULL),
+    WITH c AS MATERIALIZED (SELECT disabled_at FROM client WHERE client_id = ${participation.clientId} FOR KEY SHARE),
+      l AS MATERIALIZED (SELECT uid, ended_at, deadline, end_with_parent, parent_uid, authenticated_at FROM session
+        WHERE uid = ${participation.sessionUid} AND EXISTS (SELECT FROM c WHERE disabled_at IS NULL) FOR KEY SHARE),
+      j AS MATERIALIZED (SELECT l.*, curfew_instant() AS now FROM l),
       d AS (SELECT j.*, j.now + make_interval(secs => ${idleSeconds}::int) AS idle_deadline,
           j.authenticated_at + make_interval(secs => ${absoluteSeconds}::int) AS absolute_deadline
-        FROM j WHERE is_live(j.ended_at, j.deadline))
+        FROM j WHERE is_live_session(j.ended_at, j.deadline, j.end_with_parent, j.parent_uid))
     INSERT INTO participation (sid, session_uid, client_id, began_at, last_active_at, idle_seconds, absolute_seconds,
       limits, activity, policy_version, idle_deadline, absolute_deadline, alarm_at)
     SELECT ${participation.sid}, d.uid, ${participation.clientId}, d.now, d.now, ${idleSeconds}::int,
@@ -273,18 +283,13 @@ export async function findEndedParticipation(
   const [row] = await tx.$queryRaw<(Tombstone & { sid: string; endStored: boolean; beforeSignIn: boolean })[]>`
     SELECT p.sid, p.session_uid AS "sessionUid", p.idle_seconds AS "idleSeconds", p.absolute_seconds AS "absoluteSeconds",
       p.ended_at IS NOT NULL AS "endStored", coalesce(p.ended_at, p.deadline) AS "endedAt",
-      coalesce(p.end_reason, CASE WHEN p.idle_deadline = p.deadline THEN 'idle_timeout' ELSE 'absolute_timeout' END) AS reason,
+      coalesce(p.end_reason, timeout_reason(p.idle_deadline, p.absolute_deadline)) AS reason,
       coalesce(p.ended_at, p.deadline) < s.authenticated_at AS "beforeSignIn"
     FROM participation p JOIN session s ON s.uid = p.session_uid
     WHERE p.session_uid = ${sessionUid} AND p.client_id = ${clientId} AND NOT is_live(p.ended_at, p.deadline)
       AND NOT EXISTS (SELECT FROM live_participation lp WHERE lp.session_uid = p.session_uid AND lp.client_id = p.client_id)
     ORDER BY p.began_at DESC LIMIT 1`;
   return row;
-}
-
-/** Notes that a client was given tokens: from now on it has to be told of the end. */
-export async function noteTokenIssued(tx: Sql, sid: string): Promise<void> {
-  await tx.$executeRaw`UPDATE participation SET last_token_at = curfew_instant() WHERE sid = ${sid}`;
 }
 
 /** Finds why and when the session of a cookie ended: for texts and the audit log, never to grant anything. */
@@ -297,7 +302,7 @@ export async function findSessionTombstone(
   const [row] = await tx.$queryRaw<Tombstone[]>`
     SELECT uid AS "sessionUid", idle_seconds AS "idleSeconds", absolute_seconds AS "absoluteSeconds",
       coalesce(ended_at, deadline) AS "endedAt",
-      coalesce(end_reason, CASE WHEN idle_deadline < absolute_deadline THEN 'idle_timeout' ELSE 'absolute_timeout' END) AS reason
+      coalesce(end_reason, timeout_reason(idle_deadline, absolute_deadline)) AS reason
     FROM session
     WHERE (cookie_hash = ${cookieHash} OR uid = ${uid}) AND kind <> 'anonymous' AND NOT is_live(ended_at, deadline)`;
   return row;

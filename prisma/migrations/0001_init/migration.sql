@@ -10,6 +10,10 @@ CREATE FUNCTION curfew_instant() RETURNS timestamptz LANGUAGE sql VOLATILE PARAL
 CREATE FUNCTION is_live(ended_at timestamptz, deadline timestamptz) RETURNS boolean LANGUAGE sql VOLATILE PARALLEL SAFE
   AS 'SELECT ended_at IS NULL AND (deadline IS NULL OR curfew_now() < deadline)';
 
+-- Which of its timeouts a session or participation past its deadline ran into.
+CREATE FUNCTION timeout_reason(idle_deadline timestamptz, absolute_deadline timestamptz) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  AS 'SELECT CASE WHEN absolute_deadline IS NULL OR idle_deadline < absolute_deadline THEN ''idle_timeout'' ELSE ''absolute_timeout'' END';
+
 CREATE TABLE "session" (
   "uid" text PRIMARY KEY,
   "kind" text NOT NULL CHECK ("kind" IN ('browser', 'offline', 'device', 'anonymous')),
@@ -49,6 +53,14 @@ CREATE UNIQUE INDEX "session_cookie_hash_key" ON "session" ("cookie_hash");
 CREATE INDEX "session_alarm_at" ON "session" ("alarm_at") WHERE "ended_at" IS NULL;
 CREATE INDEX "session_account_id" ON "session" ("account_id") WHERE "ended_at" IS NULL;
 CREATE INDEX "session_parent_uid" ON "session" ("parent_uid") WHERE "ended_at" IS NULL AND "parent_uid" IS NOT NULL;
+
+CREATE FUNCTION parent_is_live(parent_uid text) RETURNS boolean LANGUAGE sql VOLATILE PARALLEL SAFE
+  AS 'SELECT EXISTS (SELECT FROM session p WHERE p.uid = parent_is_live.parent_uid AND is_live(p.ended_at, p.deadline))';
+
+-- A session that ends with its parent is live only while that is.
+CREATE FUNCTION is_live_session(ended_at timestamptz, deadline timestamptz, end_with_parent boolean, parent_uid text)
+  RETURNS boolean LANGUAGE sql VOLATILE PARALLEL SAFE
+  AS 'SELECT is_live(ended_at, deadline) AND (NOT end_with_parent OR parent_is_live(parent_uid))';
 
 CREATE TABLE "participation" (
   "sid" text PRIMARY KEY,
@@ -94,34 +106,44 @@ CREATE INDEX "artifact_session_uid" ON "artifact" ("session_uid") WHERE "payload
 CREATE INDEX "artifact_sid" ON "artifact" ("sid") WHERE "payload" IS NOT NULL AND "sid" IS NOT NULL;
 CREATE INDEX "artifact_client_id" ON "artifact" ("client_id") WHERE "payload" IS NOT NULL AND "session_uid" IS NULL;
 
+-- What ends with its parent has the deadlines of both.
 CREATE VIEW "live_session" AS
-  SELECT "uid", "kind", "parent_uid", "account_id", "cookie_hash", "began_at", "authenticated_at", "last_active_at",
-    "idle_seconds", "absolute_seconds", "limits", "activity", "policy_version",
-    "idle_deadline", "absolute_deadline", "deadline", "acr", "amr", "payload", curfew_instant() AS "read_at"
-  FROM "session"
-  WHERE is_live("ended_at", "deadline");
+  SELECT s."uid", s."kind", s."parent_uid", s."account_id", s."cookie_hash", s."began_at", s."authenticated_at", s."last_active_at",
+    s."idle_seconds", s."absolute_seconds", s."limits", s."activity", s."policy_version",
+    LEAST(s."idle_deadline", t."idle_deadline") AS "idle_deadline",
+    LEAST(s."absolute_deadline", t."absolute_deadline") AS "absolute_deadline", LEAST(s."deadline", t."deadline") AS "deadline",
+    s."acr", s."amr", s."payload", curfew_instant() AS "read_at"
+  FROM "session" s
+  LEFT JOIN "session" t ON t."uid" = s."parent_uid" AND s."end_with_parent"
+  WHERE is_live_session(s."ended_at", s."deadline", s."end_with_parent", s."parent_uid");
 
 CREATE VIEW "live_participation" AS
   SELECT p."sid", p."session_uid", p."client_id", p."began_at", p."last_active_at", p."limits", p."activity",
     p."idle_deadline", p."absolute_deadline", s."account_id", s."kind" AS "session_kind", s."activity" AS "session_activity",
-    s."idle_deadline" AS "session_idle_deadline", s."absolute_deadline" AS "session_absolute_deadline",
+    LEAST(s."idle_deadline", t."idle_deadline") AS "session_idle_deadline",
+    LEAST(s."absolute_deadline", t."absolute_deadline") AS "session_absolute_deadline",
     curfew_instant() AS "read_at"
   FROM "participation" p
   JOIN "session" s ON s."uid" = p."session_uid"
-  WHERE is_live(p."ended_at", p."deadline") AND is_live(s."ended_at", s."deadline");
+  LEFT JOIN "session" t ON t."uid" = s."parent_uid" AND s."end_with_parent"
+  WHERE is_live(p."ended_at", p."deadline")
+    AND is_live_session(s."ended_at", s."deadline", s."end_with_parent", s."parent_uid");
 
 CREATE VIEW "live_artifact" AS
   SELECT a."id_hash", a."model", a."session_uid", a."sid", a."client_id", a."account_id", a."payload", a."expires_at", a."consumed_at",
     s."kind" AS "session_kind", COALESCE(s."activity", '{}') AS "session_activity",
-    s."idle_deadline" AS "session_idle_deadline", s."absolute_deadline" AS "session_absolute_deadline",
+    LEAST(s."idle_deadline", t."idle_deadline") AS "session_idle_deadline",
+    LEAST(s."absolute_deadline", t."absolute_deadline") AS "session_absolute_deadline",
     p."limits" AS "participation_limits", COALESCE(p."activity", '{}') AS "participation_activity",
     p."idle_deadline" AS "participation_idle_deadline", p."absolute_deadline" AS "participation_absolute_deadline",
     curfew_instant() AS "read_at"
   FROM "artifact" a
   LEFT JOIN "session" s ON s."uid" = a."session_uid"
+  LEFT JOIN "session" t ON t."uid" = s."parent_uid" AND s."end_with_parent"
   LEFT JOIN "participation" p ON p."sid" = a."sid"
   WHERE a."payload" IS NOT NULL AND curfew_now() < a."expires_at"
-    AND (a."session_uid" IS NULL OR (s."uid" IS NOT NULL AND is_live(s."ended_at", s."deadline")))
+    AND (a."session_uid" IS NULL
+      OR (s."uid" IS NOT NULL AND is_live_session(s."ended_at", s."deadline", s."end_with_parent", s."parent_uid")))
     AND (a."sid" IS NULL OR (p."sid" IS NOT NULL AND is_live(p."ended_at", p."deadline")));
 
 CREATE TABLE "account" (
