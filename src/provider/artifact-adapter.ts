@@ -17,6 +17,7 @@ import type { AdapterParts } from './adapter.ts';
 import { issueCode } from './issue-code.ts';
 import { type BoundParticipation, currentContext, stateOf } from './request-state.ts';
 import { described, SESSION_EXPIRED, sessionExpired } from './session-expired.ts';
+import { readClock } from './store.ts';
 
 /** A second use this soon is a race of one client with itself, two tabs or a retried response, and no theft. */
 const REUSE_GRACE_MS = 10_000;
@@ -24,6 +25,8 @@ const REUSE_GRACE_MS = 10_000;
 /** Introspection looks these three up by one value: they share a key, so that one query answers for all. */
 const TOKENS = new Set(['AccessToken', 'RefreshToken', 'ClientCredentials']);
 const SINGLE_USE = new Set(['AuthorizationCode', 'RefreshToken']);
+
+type UsedArtifact = Pick<LiveArtifact, 'clientId' | 'consumedAt' | 'readAt' | 'sid'>;
 
 /** Where one model of oidc-provider is stored, found and consumed: always through the live view. */
 export function createArtifactAdapter(model: string, parts: AdapterParts): Adapter {
@@ -50,26 +53,27 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
   /** Why a single-use artifact finds nothing is told at the token endpoint, where its holder shows who they are. */
   async function refuseDead(ctx: KoaContextWithOIDC, id: string): Promise<void> {
     const dead = await findTombstone(db, hashOf(id));
-    if (dead?.model !== model || dead.reason === null) return;
-    if (ctx.oidc.route === 'token' && SINGLE_USE.has(model) && dead.clientId === ctx.oidc.client?.clientId) {
-      throw sessionExpired(ctx);
+    if (dead?.model !== model) return;
+    if (dead.reason !== null) {
+      const isHolder = isAtTokenEndpoint(ctx) && dead.clientId === ctx.oidc.client?.clientId;
+      if (isHolder || (ctx.oidc.route === 'userinfo' && model === 'AccessToken')) throw sessionExpired(ctx);
+    } else if (dead.consumedAt !== null) {
+      // It ran out after its use, and what came of that is live: a second use is still one.
+      await refuseReuse(ctx, { ...dead, readAt: await readClock(db) });
     }
-    if (ctx.oidc.route === 'userinfo' && model === 'AccessToken') throw sessionExpired(ctx);
   }
 
-  async function refuseReuse(ctx: KoaContextWithOIDC, artifact: LiveArtifact): Promise<void> {
-    if (ctx.oidc.route !== 'token' || artifact.consumedAt === null || !SINGLE_USE.has(model)) return;
-    if (artifact.clientId !== ctx.oidc.client?.clientId) return;
-    const sinceUse = artifact.readAt.getTime() - artifact.consumedAt.getTime();
-    if (sinceUse >= REUSE_GRACE_MS && artifact.sid !== null) {
-      await endParticipations(
-        db,
-        { sids: [artifact.sid] },
-        { reason: 'token_reuse', actor: `client:${artifact.clientId}` },
-      );
+  /** @see RFC 6749 §4.1.2 (a code used twice), RFC 9700 §4.14.2 (a refresh token used twice) */
+  async function refuseReuse(ctx: KoaContextWithOIDC, artifact: UsedArtifact): Promise<void> {
+    const { clientId, consumedAt, readAt, sid } = artifact;
+    if (!isAtTokenEndpoint(ctx) || consumedAt === null || clientId !== ctx.oidc.client?.clientId) return;
+    if (readAt.getTime() - consumedAt.getTime() >= REUSE_GRACE_MS && sid !== null) {
+      await endParticipations(db, { sids: [sid] }, { reason: 'token_reuse', actor: `client:${clientId}` });
     }
     throw alreadyUsed();
   }
+
+  const isAtTokenEndpoint = (ctx: KoaContextWithOIDC) => ctx.oidc.route === 'token' && SINGLE_USE.has(model);
 
   return {
     async upsert(id, payload, expiresIn = 1) {
@@ -139,8 +143,9 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
       if (!wiped && model === 'Interaction') throw new errors.SessionNotFound('interaction session not found');
     },
 
+    // At revocation a refresh token takes its grant with it, which ends everything at once; an access token goes alone.
     async revokeByGrantId(sid) {
-      await wipeArtifactsOfGrant(db, sid, model);
+      if (currentContext()?.oidc.route !== 'revocation') await wipeArtifactsOfGrant(db, sid, model);
     },
 
     // Nothing that is configured asks for these: `expiresWithSession` is off, and user codes belong to the device flow.

@@ -1,5 +1,5 @@
 import type { JWK } from 'jose';
-import type { Client, ClientAuthMethod, Configuration, KoaContextWithOIDC } from 'oidc-provider';
+import { type Client, type ClientAuthMethod, type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Pages } from '../pages/pages.ts';
 import { decideServiceLimits } from '../policy/decide.ts';
 import { type AdapterParts, createAdapterFactory } from './adapter.ts';
@@ -63,7 +63,7 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: (ctx, client, token) => mayIntrospect(parts, ctx, client, token) },
-      revocation: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => mayRevoke(client, token) },
       userinfo: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
@@ -136,6 +136,13 @@ async function mayIntrospect(
   const { bound } = stateOf(ctx);
   if (bound !== undefined) await countActivity(db, ctx, bound, 'introspection');
   return true;
+}
+
+/** @throws invalid_request: a client is told that the token is not its own, unless anybody could be that client (RFC 7009 §2.1) */
+function mayRevoke(client: Client, token: { clientId?: string | undefined }): boolean {
+  if (client.clientId === token.clientId) return true;
+  if (client.clientAuthMethod === 'none') return false;
+  throw new errors.InvalidRequest('the token was issued to another client');
 }
 
 async function renderSignOut({ pages, db }: ConfigurationParts, ctx: KoaContextWithOIDC): Promise<void> {
