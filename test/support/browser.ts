@@ -9,8 +9,8 @@ export interface Page {
 export interface Browser {
   /** Opens an address and follows redirects, within `stayAt` only: a redirect that leaves it is where the visit ends. */
   open(url: string): Promise<Page>;
-  /** Fills in and sends the form whose action ends with `action`, or the first one. */
-  submit(page: Page, fields?: Record<string, string>, action?: string): Promise<Page>;
+  /** Fills in and sends the form whose action ends with `which`, or that shows it, or the first one. */
+  submit(page: Page, fields?: Record<string, string>, which?: string): Promise<Page>;
   /** Cookies as a browser would send them there. */
   cookie(name: string): string | undefined;
   setCookie(name: string, value: string): void;
@@ -59,10 +59,13 @@ export function createBrowser(stayAt: string): Browser {
 
   return {
     open: (url) => visit(url),
-    submit(page, fields = {}, action) {
+    submit(page, fields = {}, which) {
       const forms = [...page.text.matchAll(/<form[^>]*action="([^"]*)"[^>]*>([\s\S]*?)<\/form>/g)];
-      const form = forms.find(([, target = '']) => action === undefined || target.endsWith(action));
-      if (form === undefined) throw new Error(`no form ${action ?? ''} on ${page.url}:\n${page.text}`);
+      const form = forms.find(
+        ([, target = '', inside = '']) =>
+          which === undefined || target.endsWith(which) || inside.includes(`>${which}<`),
+      );
+      if (form === undefined) throw new Error(`no form ${which ?? ''} on ${page.url}:\n${page.text}`);
       const [, target = '', inside = ''] = form;
       const body = new URLSearchParams(
         [...inside.matchAll(/<input[^>]*type="hidden"[^>]*>/g)].map(([input]): [string, string] => [
