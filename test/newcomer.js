@@ -1,6 +1,6 @@
 // Starts the built server as a newcomer would, in an empty folder with nothing configured, and signs in once over HTTP.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'curfew-newcomer-'));
+// As folders of people are: root's Postgres is another user, who must get in.
+chmodSync(folder, 0o755);
 const port = await freePort();
 const server = spawn(process.execPath, [main, 'serve'], {
   cwd: folder,
