@@ -2,6 +2,7 @@ import { errors, type KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { secretMatches } from '../clients/secret.ts';
 import { isUnavailable } from '../storage/availability.ts';
 import { type ConfigurationParts, createConfiguration } from './configuration.ts';
+import { allowRegisteredOrigins } from './cross-origin.ts';
 import { authorizationUrl } from './interactions.ts';
 import { stateOf } from './request-state.ts';
 
@@ -33,6 +34,7 @@ export function createProvider(parts: ProviderParts): Provider {
     if (ctx.path.startsWith('/authorize/')) ctx.search = '';
     await next();
   });
+  provider.use(allowRegisteredOrigins(parts.db));
   provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => {
     stateOf(ctx).failure = error;
   });
@@ -42,6 +44,7 @@ export function createProvider(parts: ProviderParts): Provider {
     const { failure } = stateOf(context);
     if (failure !== undefined) answerFailure(context, failure);
     else restartIfLost(context);
+    letFormPostLeave(context);
   });
 
   async function renderError(
@@ -77,6 +80,18 @@ export function createProvider(parts: ProviderParts): Provider {
   function restartIfLost(ctx: KoaContextWithOIDC): void {
     if (!stateOf(ctx).lost || ctx.oidc.params === undefined || ctx.oidc.prompts.has('none')) return;
     if (ctx.oidc.route === 'authorization' || ctx.oidc.route === 'resume') restart(ctx, ctx.oidc.params);
+  }
+
+  /** `response_mode=form_post` is a form that goes to the client (OAuth 2.0 Form Post Response Mode §2). */
+  function letFormPostLeave(ctx: KoaContextWithOIDC): void {
+    const { params, redirectUriCheckPerformed } = ctx.oidc ?? {};
+    if (params?.response_mode !== 'form_post' || !redirectUriCheckPerformed || ctx.type !== 'text/html') return;
+    const { origin } = new URL(String(params.redirect_uri));
+    const policy = ctx.response.get('content-security-policy');
+    ctx.set(
+      'Content-Security-Policy',
+      policy.replace(/form-action [^;]*/, (directive) => `${directive} ${origin}`),
+    );
   }
 
   function restart(ctx: KoaContextWithOIDC, params: object): void {
