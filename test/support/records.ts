@@ -147,6 +147,11 @@ export async function refusalOf(asked: Promise<unknown>): Promise<Refusal> {
     if (error instanceof client.ResponseBodyError) {
       return { status: error.status, error: error.error, description: error.error_description };
     }
+    if (error instanceof client.WWWAuthenticateChallengeError) {
+      const [challenge] = error.cause;
+      const { error: code = '', error_description: description } = challenge?.parameters ?? {};
+      return { status: error.status, error: code, description };
+    }
     throw error;
   }
   throw new Error('it was not refused');
