@@ -41,17 +41,21 @@ export function isUnavailable(error: unknown): boolean {
   return false;
 }
 
+export interface WaitOptions {
+  timeoutSeconds: number;
+  log: (message: string) => void;
+  /** Aborted: nobody waits any more. */
+  signal?: AbortSignal | undefined;
+}
+
 /**
  * Waits until the database answers, and tells that it waits.
  *
  * Only what may pass by itself is waited for: a wrong password or a missing database is reported at once.
  *
- * @throws AppError `database_unreachable`
+ * @throws AppError `database_unreachable`; an `AbortError` when the signal is aborted
  */
-export async function waitForDatabase(
-  url: string,
-  { timeoutSeconds, log }: { timeoutSeconds: number; log: (message: string) => void },
-): Promise<void> {
+export async function waitForDatabase(url: string, { timeoutSeconds, log, signal }: WaitOptions): Promise<void> {
   const { host } = new URL(url);
   const giveUpAt = performance.now() + timeoutSeconds * 1_000;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
@@ -74,7 +78,7 @@ export async function waitForDatabase(
       );
     }
     log(`The database at ${host} does not answer (${reason}); trying for another ${Math.ceil(left / 1_000)} s.`);
-    await delay(Math.min(pause, left));
+    await delay(Math.min(pause, left), undefined, { signal });
   }
 }
 

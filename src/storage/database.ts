@@ -20,6 +20,8 @@ const MAX_PREPARED_STATEMENTS = 500;
 const CONNECT_TIMEOUT_MS = 5_000;
 const TRANSACTION_MAX_WAIT_MS = 5_000;
 const TRANSACTION_TIMEOUT_MS = 15_000;
+/** A query that waits for a lock must not keep a process from ending. */
+const CLOSE_TIMEOUT_MS = 1_000;
 
 export interface DatabaseOptions {
   /** Most connections this process opens. */
@@ -45,6 +47,7 @@ export function createDatabase(
   { poolSize = 10, onConnectionLost = () => undefined }: DatabaseOptions = {},
 ): Database {
   const pool = new pg.Pool(connectionOptions(url, poolSize));
+  const connections = trackConnections(pool);
   // Without a listener an idle connection's end would end the process.
   pool.on('error', onConnectionLost);
   const adapter = new PrismaPg(pool, { statementNameGenerator: statementNames(), onConnectionError: onConnectionLost });
@@ -56,10 +59,24 @@ export function createDatabase(
   return Object.assign(client, {
     pool,
     async close() {
+      const late = setTimeout(() => connections.forEach(cut), CLOSE_TIMEOUT_MS);
       await client.$disconnect();
       await pool.end();
+      clearTimeout(late);
     },
   });
+}
+
+function trackConnections(pool: pg.Pool): ReadonlySet<pg.PoolClient> {
+  const connections = new Set<pg.PoolClient>();
+  pool.on('connect', (connection) => connections.add(connection));
+  pool.on('remove', (connection) => connections.delete(connection));
+  return connections;
+}
+
+/** In the middle of a query a connection's end is immediate: whoever waits for the answer gets an error. */
+function cut(connection: pg.PoolClient): void {
+  if (connection instanceof pg.Client) void connection.end();
 }
 
 /** Connection settings that anything of ours that opens a connection by itself uses too. */
