@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -41,6 +41,7 @@ export interface StartOptions {
   env?: Record<string, string>;
   cwd?: string;
   args?: readonly string[];
+  stdin?: string;
   /** What it prints when it is worth talking to; the default waits for a ready server. */
   until?: RegExp | 'nothing';
 }
@@ -59,6 +60,7 @@ export async function startProcess({
   env = {},
   cwd = tmpdir(),
   args = ['serve'],
+  stdin,
   until = /Curfew is ready at \S+/,
 }: StartOptions = {}): Promise<CurfewProcess> {
   const port = Number(env.PORT ?? (await freePort()));
@@ -66,8 +68,10 @@ export async function startProcess({
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd,
     env: { PATH, HOME, PORT: String(port), LOG_LEVEL: 'info', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  // A command that refuses its arguments doesn't read.
+  child.stdin.on('error', () => undefined).end(stdin);
   running.add(child);
   const output = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const) {
@@ -163,12 +167,10 @@ export async function until<T>(what: string, condition: () => T | Promise<T>, pa
   }
 }
 
+/** A process that is dead and that nobody has buried yet is not alive. */
 export function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+  const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' });
+  return /^[^Z]/.test(stdout.trim());
 }
 
 function killAll(): void {
