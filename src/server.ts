@@ -36,7 +36,8 @@ export interface RunningServer {
  * @throws AppError `port_in_use`
  */
 export async function startServer(config: Config, storage: Storage, log: Logger): Promise<RunningServer> {
-  const { db, secrets, url } = storage;
+  const { db, url } = storage;
+  const secrets = await storage.secrets();
   const issuer = new URL(config.issuer);
   const clock = await startClock(db.pool);
   const policyStore = await createPolicyStore(db, {
@@ -87,6 +88,7 @@ export async function startServer(config: Config, storage: Storage, log: Logger)
   app.use(refuseWhileUnavailable(() => clock.isTrusted(config.clockOffsetMaxMs)));
   app.use(pageRoutes.formChain);
   app.use(pageRoutes.routes);
+  app.use(pageRoutes.allowedMethods);
   app.use(async (ctx, next) => {
     setSecurityHeaders(ctx, contentSecurityPolicy({ forms: true }));
     await next();

@@ -33,6 +33,8 @@ export interface ArtifactTombstone {
   /** Why and when the session or participation that it belonged to ended; null if it has not. */
   reason: EndReason | null;
   endedAt: Date | null;
+  idleSeconds: number | null;
+  absoluteSeconds: number | null;
 }
 
 export interface ArtifactToStore {

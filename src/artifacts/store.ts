@@ -13,16 +13,19 @@ export async function findLiveArtifact(sql: Sql, idHash: Uint8Array<ArrayBuffer>
 export async function findTombstone(sql: Sql, idHash: Uint8Array<ArrayBuffer>): Promise<ArtifactTombstone | undefined> {
   const [row] = await sql.$queryRaw<ArtifactTombstone[]>`
     SELECT a.model, a.session_uid AS "sessionUid", a.sid, a.client_id AS "clientId", a.account_id AS "accountId",
-      a.consumed_at AS "consumedAt", coalesce(s.reason, p.reason) AS reason, coalesce(s.at, p.at) AS "endedAt"
+      a.consumed_at AS "consumedAt", e.reason, e.at AS "endedAt", e.idle_seconds AS "idleSeconds",
+      e.absolute_seconds AS "absoluteSeconds"
     FROM artifact a
-    LEFT JOIN LATERAL (SELECT coalesce(ended_at, deadline) AS at,
-          coalesce(end_reason, timeout_reason(idle_deadline, absolute_deadline)) AS reason
+    LEFT JOIN LATERAL (
+        SELECT coalesce(ended_at, deadline) AS at, coalesce(end_reason, timeout_reason(idle_deadline, absolute_deadline)) AS reason,
+          idle_seconds, absolute_seconds
         FROM session WHERE NOT is_live(ended_at, deadline) AND uid IN (a.session_uid,
           (SELECT c.parent_uid FROM session c WHERE c.uid = a.session_uid AND c.end_with_parent AND c.ended_at IS NULL))
-        ORDER BY at LIMIT 1) s ON true
-    LEFT JOIN LATERAL (SELECT coalesce(ended_at, deadline) AS at,
-          coalesce(end_reason, timeout_reason(idle_deadline, absolute_deadline)) AS reason
-        FROM participation WHERE sid = a.sid AND NOT is_live(ended_at, deadline)) p ON true
+        UNION ALL
+        SELECT coalesce(ended_at, deadline), coalesce(end_reason, timeout_reason(idle_deadline, absolute_deadline)),
+          idle_seconds, absolute_seconds
+        FROM participation WHERE sid = a.sid AND NOT is_live(ended_at, deadline)
+        ORDER BY at LIMIT 1) e ON true
     WHERE a.id_hash = ${idHash}`;
   return row;
 }

@@ -18,6 +18,9 @@ import { printLine } from './output.ts';
 
 const SERVE_ACTOR = 'system:serve';
 
+/** A terminal sends Ctrl-C to every process, and npm passes its own on: one key, two signals. */
+const SAME_KEY_MS = 300;
+
 /** Runs the server until SIGTERM or Ctrl-C. */
 export async function runServer(): Promise<void> {
   const config = loadConfig(process.env, { cwd: process.cwd() });
@@ -25,7 +28,13 @@ export async function runServer(): Promise<void> {
   const stopped = untilStopped();
   const closers: (() => Promise<void>)[] = [];
   try {
-    const storage = await openStorage(config, { log: printLine, migrations: 'apply' });
+    const storage = await openStorage(config, {
+      log: printLine,
+      migrations: 'apply',
+      connectTimeoutSeconds: config.databaseConnectTimeoutSeconds,
+      poolSize: config.databasePoolSize,
+      signal: stopped.signal,
+    });
     closers.push(storage.close);
     if (config.configFile !== undefined) await applyConfigFile(storage, config.configFile, log);
     const demo = config.demo ? await startDemo(config, storage, log) : undefined;
@@ -34,10 +43,13 @@ export async function runServer(): Promise<void> {
     closers.push(server.close);
     printLine(`Curfew is ready at ${config.issuer}`);
     for (const line of demo?.lines ?? []) printLine(line);
-    await stopped.signal;
+    await stopped.asked;
+  } catch (error) {
+    // Asked to stop before anything was served: that is done.
+    if (!(stopped.signal.aborted && error instanceof Error && error.name === 'AbortError')) throw error;
   } finally {
-    stopped.release();
     for (const close of closers.reverse()) await close();
+    stopped.release();
   }
 }
 
@@ -75,7 +87,8 @@ async function readConfigFile(file: string): Promise<string> {
 async function startDemo(config: Config, { db, secrets }: Storage, log: Logger) {
   const ports = await openDemoPorts();
   const hasher = createPasswordHasher(config.passwords);
-  const prepared = await prepareDemo({ db, hasher, key: secrets.keys('demo')[0] }, ports.numbers);
+  const [key] = (await secrets()).keys('demo');
+  const prepared = await prepareDemo({ db, hasher, key }, ports.numbers);
   const demo = startDemoClients({ issuer: config.issuer, ports, secrets: prepared.secrets, log });
   const lines = [
     '',
@@ -94,22 +107,29 @@ async function startDemo(config: Config, { db, secrets }: Storage, log: Logger) 
   return { lines, close: demo.close };
 }
 
+interface Stop {
+  asked: Promise<void>;
+  signal: AbortSignal;
+  release(): void;
+}
+
 /** The first SIGTERM or Ctrl-C asks to finish; a second one ends at once. */
-function untilStopped(): { signal: Promise<void>; release: () => void } {
-  let resolve = (): void => undefined;
-  const signal = new Promise<void>((fulfil) => {
-    resolve = fulfil;
-  });
-  let asked = false;
+function untilStopped(): Stop {
+  const controller = new AbortController();
+  let askedAtMs = 0;
   const onSignal = () => {
-    if (asked) process.exit(1);
-    asked = true;
-    resolve();
+    if (!controller.signal.aborted) {
+      askedAtMs = performance.now();
+      controller.abort();
+    } else if (performance.now() - askedAtMs > SAME_KEY_MS) {
+      process.exit(1);
+    }
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   return {
-    signal,
+    asked: new Promise((resolve) => controller.signal.addEventListener('abort', () => resolve())),
+    signal: controller.signal,
     release: () => {
       process.off('SIGTERM', onSignal);
       process.off('SIGINT', onSignal);

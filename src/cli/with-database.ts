@@ -1,15 +1,15 @@
 import { type Config, loadConfig } from '../config.ts';
-import { AppError } from '../errors.ts';
-import { waitForDatabase } from '../storage/availability.ts';
-import { prepareDataDirectory } from '../storage/data-directory.ts';
-import { createDatabase, type Database } from '../storage/database.ts';
-import { type EmbeddedPostgres, startOrJoinEmbedded } from '../storage/embedded-postgres.ts';
-import { migrate, pendingMigrations } from '../storage/migrate.ts';
+import type { Database } from '../storage/database.ts';
+import { openServer, openStorage } from '../storage/open-storage.ts';
 
-/** A person waits for the answer; the server is more patient. */
-const CONNECT_TIMEOUT_SECONDS = 5;
-const POOL_SIZE = 4;
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+const OPTIONS = {
+  log: (message: string) => void process.stderr.write(`${message}\n`),
+  /** A person waits for the answer; the server is more patient. */
+  connectTimeoutSeconds: 5,
+  poolSize: 4,
+};
 
 /** What a command works with. */
 export interface CommandContext {
@@ -18,69 +18,39 @@ export interface CommandContext {
 }
 
 /**
- * Runs a command's work on the database of the settings: a server of one's own, or the embedded one, which is joined
- * if it runs and started if it doesn't. Whatever happens, all is left as it was found.
+ * Runs a command's work on the database of the settings: a server of one's own, or the embedded one, beside whoever uses
+ * it already. Whatever happens, all is left as it was found.
  *
  * The embedded database is migrated on the way. One that others look after is not: that is for `curfew migrate`.
  *
  * @throws AppError `migration_failed` if migrations are pending
  */
 export async function withDatabase<T>(work: (context: CommandContext) => Promise<T>): Promise<T> {
-  return withDatabaseUrl(async ({ url, config, embedded }) => {
-    if (embedded) await migrate(url);
-    const db = createDatabase(url, { poolSize: POOL_SIZE });
-    try {
-      if (!embedded) await requireMigrated(db);
-      return await work({ db, config });
-    } finally {
-      await db.close();
-    }
-  });
+  const config = loadConfig(process.env, { cwd: process.cwd() });
+  const storage = await openStorage(config, { ...OPTIONS, migrations: 'require' });
+  return leavingCleanly(storage.close, () => work({ db: storage.db, config }));
 }
 
 /** The same one step earlier: the database is there, whatever is in it. */
-export async function withDatabaseUrl<T>(
-  work: (context: { url: string; config: Config; embedded: boolean }) => Promise<T>,
-): Promise<T> {
+export async function withDatabaseUrl<T>(work: (context: { url: string; config: Config }) => Promise<T>): Promise<T> {
   const config = loadConfig(process.env, { cwd: process.cwd() });
-  if (config.databaseUrl !== undefined) {
-    await waitForDatabase(config.databaseUrl, { timeoutSeconds: CONNECT_TIMEOUT_SECONDS, log: () => undefined });
-    return work({ url: config.databaseUrl, config, embedded: false });
-  }
-  const postgres = await embeddedPostgres(config);
-  const removeHandlers = stopOnSignal(postgres);
-  try {
-    return await work({ url: postgres.url, config, embedded: true });
-  } finally {
-    removeHandlers();
-    await postgres.stop();
-  }
-}
-
-async function embeddedPostgres({ dataDir, dataDirIsDefault }: Config): Promise<EmbeddedPostgres> {
-  const log = (message: string) => process.stderr.write(`${message}\n`);
-  return startOrJoinEmbedded(await prepareDataDirectory(dataDir, { isDefault: dataDirIsDefault, embedded: true, log }));
-}
-
-async function requireMigrated(db: Database): Promise<void> {
-  const pending = await pendingMigrations(db.pool);
-  if (pending.length === 0) return;
-  throw new AppError(
-    'migration_failed',
-    `the database lacks what this version needs (${pending.join(', ')}): run \`curfew migrate\` first`,
-  );
+  const server = await openServer(config, OPTIONS);
+  return leavingCleanly(server.stop, () => work({ url: server.url, config }));
 }
 
 /** Ctrl-C must not leave a server behind that only this command needed. */
-function stopOnSignal(postgres: EmbeddedPostgres): () => void {
+async function leavingCleanly<T>(leave: () => Promise<void>, work: () => Promise<T>): Promise<T> {
   const handlers = Object.entries(SIGNALS).map(([signal, exitCode]) => {
     const handler = () => {
-      postgres.stop().finally(() => process.exit(exitCode));
+      leave().finally(() => process.exit(exitCode));
     };
     process.once(signal, handler);
-    return () => process.off(signal, handler);
+    return { signal, handler };
   });
-  return () => {
-    for (const remove of handlers) remove();
-  };
+  try {
+    return await work();
+  } finally {
+    for (const { signal, handler } of handlers) process.off(signal, handler);
+    await leave();
+  }
 }

@@ -14,7 +14,7 @@ import type {
   RefusedSignIn,
   RestartInteraction,
 } from '../pages/interaction-port.ts';
-import { decideSessionLimits } from '../policy/decide.ts';
+import { decideParticipationLimits, decideSessionLimits } from '../policy/decide.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import { findLiveSession, findSessionTombstone } from '../sessions/store.ts';
 import type { AdapterParts } from './adapter.ts';
@@ -75,7 +75,7 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
         client: await clientOnPage(parts, String(params.client_id)),
         scopes: scopesToAsk(interaction),
         claims: [],
-        limits: plainLimits(parts, ctx),
+        limits: await limitsToState(parts, ctx, String(params.client_id)),
         ...(typeof params.login_hint === 'string' && { loginHint: params.login_hint }),
         ...(account && { accountLogin: account.login }),
         ...(ended && { ended: toEnded({ ...ended, endedAt: new Date(ended.endedAt) }) }),
@@ -165,10 +165,16 @@ function scopesToAsk({ prompt, params }: Interaction): string[] {
   return String(params.scope ?? '').split(' ');
 }
 
-function plainLimits({ policy }: InteractionParts, ctx: Context) {
-  const facts = { kind: 'browser' as const, roles: [], groups: [], acr: PASSWORD.acr, amr: PASSWORD.amr, ip: ctx.ip };
-  const { idleSeconds, absoluteSeconds } = decideSessionLimits(policy().policy, facts);
-  return { idleSeconds: idleSeconds.value, absoluteSeconds: absoluteSeconds.value };
+/** The limits of a person without roles, at this client: who is about to sign in isn't known yet. */
+async function limitsToState({ db, policy }: InteractionParts, ctx: Context, clientId: string) {
+  const client = await findClient(db, clientId);
+  const facts = { kind: 'browser' as const, roles: [], groups: [], ...PASSWORD, ip: ctx.ip };
+  const session = decideSessionLimits(policy().policy, facts);
+  const own = client && decideParticipationLimits(policy().policy, { ...facts, ...client });
+  return {
+    idleSeconds: Math.min(session.idleSeconds.value, own?.idleSeconds?.value ?? Number.POSITIVE_INFINITY),
+    absoluteSeconds: Math.min(session.absoluteSeconds.value, own?.absoluteSeconds?.value ?? Number.POSITIVE_INFINITY),
+  };
 }
 
 async function clientOnPage({ db }: InteractionParts, clientId: string): Promise<ClientOnPage> {

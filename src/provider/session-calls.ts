@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
-import type { LiveArtifact } from '../artifacts/artifact.ts';
+import type { ArtifactTombstone, LiveArtifact } from '../artifacts/artifact.ts';
 import { hashArtifact, hashBearer } from '../artifacts/bearer-hash.ts';
 import { findLiveArtifact, findTombstone } from '../artifacts/store.ts';
 import { findClient, isRegisteredOrigin } from '../clients/registry.ts';
@@ -45,10 +45,7 @@ export function createSessionPort({ db, cipher, provider }: SessionCallParts): S
     const artifact = await findLiveArtifact(db, idHash);
     if (artifact?.model !== 'AccessToken' || artifact.sid === null) {
       const dead = await findTombstone(db, idHash);
-      const ended =
-        dead?.model === 'AccessToken' && dead.reason && dead.endedAt
-          ? { reason: dead.reason, endedAt: dead.endedAt }
-          : undefined;
+      const ended = dead?.model === 'AccessToken' ? endOf(dead) : undefined;
       return { ended: { state: 'ended', serverTime: await readClock(db), ...(ended && { ended }) } };
     }
     const { scope } = cipher.open(artifact.payload, idHash);
@@ -104,6 +101,10 @@ export function createSessionPort({ db, cipher, provider }: SessionCallParts): S
 
     isRegisteredOrigin: (webOrigin) => isRegisteredOrigin(db, webOrigin),
   };
+}
+
+function endOf({ reason, endedAt, ...limits }: ArtifactTombstone) {
+  return reason !== null && endedAt !== null ? toEnded({ reason, endedAt, ...limits }) : undefined;
 }
 
 function live(deadlines: Deadlines, serverTime: Date): SessionState {

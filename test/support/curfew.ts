@@ -91,7 +91,7 @@ export async function startCurfew({
       ...(env.CLOCK_OFFSET_MAX_MS === undefined && { clockOffsetMaxMs: Number.MAX_SAFE_INTEGER }),
       passwords: { parameters: { memoryKib: 1_024, iterations: 1, parallelism: 1 }, concurrency: 2, maxWaiting: 100 },
     };
-    const storage = { db: database.db, url: database.url, secrets, dataDir: undefined, close: async () => undefined };
+    const storage = { db: database.db, url: database.url, secrets: async () => secrets, close: async () => undefined };
     const server = await startServer(config, storage, log);
     nodes.push(server);
     return { issuer: config.issuer, config, server, close: () => server.close() };
