@@ -1,5 +1,5 @@
 import type { Database, Transaction } from '../storage/database.ts';
-import type { AuditEvent } from './append-event.ts';
+import type { AuditEvent } from './audit-event.ts';
 
 /** Longer header values are cut: a hostile client must not fill the log. */
 const MAX_TEXT_LENGTH = 1_000;

@@ -13,10 +13,10 @@ import {
   wipeArtifactsOfGrant,
 } from '../artifacts/store.ts';
 import { endParticipations } from '../sessions/end-sessions.ts';
-import type { AdapterParts } from './adapter.ts';
+import type { AdapterParts } from './adapter-parts.ts';
 import { issueCode } from './issue-code.ts';
 import { type BoundParticipation, currentContext, stateOf } from './request-state.ts';
-import { described, SESSION_EXPIRED, sessionExpired } from './session-expired.ts';
+import { described, SESSION_EXPIRED, sessionExpired, sessionLost } from './session-expired.ts';
 import { readClock } from './store.ts';
 
 /** A second use this soon is a race of one client with itself, two tabs or a retried response, and no theft. */
@@ -94,7 +94,7 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
       if (sid !== undefined) {
         const sessionUid = payload.sessionUid ?? ctx?.oidc.session?.uid ?? '';
         const issuesTokens = model === 'AccessToken';
-        if (!(await storeBoundArtifact(db, artifact, { sessionUid, sid }, { issuesTokens }))) throw lost(ctx);
+        if (!(await storeBoundArtifact(db, artifact, { sessionUid, sid }, { issuesTokens }))) throw sessionLost(ctx);
       } else if (model === 'ClientCredentials') {
         const clientId = payload.clientId ?? '';
         if (!(await storeServiceArtifact(db, { ...artifact, clientId })))
@@ -182,12 +182,6 @@ function bind(ctx: KoaContextWithOIDC, artifact: LiveArtifact): void {
       participationAbsolute: artifact.participationAbsoluteDeadline,
     },
   };
-}
-
-/** The session ended between find and save. */
-export function lost(ctx: KoaContextWithOIDC | undefined): Error {
-  stateOf(ctx).lost = true;
-  return sessionExpired(ctx);
 }
 
 function alreadyUsed(): errors.InvalidGrant {

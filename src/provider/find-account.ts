@@ -3,10 +3,9 @@ import type { Account } from '../accounts/account.ts';
 import { findAccountById } from '../accounts/accounts.ts';
 import { type BeginRefusal, beginSession } from '../sessions/begin-session.ts';
 import { recordActivity } from '../sessions/store.ts';
-import type { AdapterParts } from './adapter.ts';
-import { lost } from './artifact-adapter.ts';
+import type { AdapterParts } from './adapter-parts.ts';
 import { type BoundParticipation, originOf, stateOf } from './request-state.ts';
-import { described, sessionExpired } from './session-expired.ts';
+import { described, sessionExpired, sessionLost } from './session-expired.ts';
 
 /** What the sign-in page hands to the resumed authorization request, inside the interaction's result. */
 export interface SignInResult {
@@ -65,7 +64,7 @@ async function begin({ db, policy }: AdapterParts, ctx: KoaContextWithOIDC): Pro
     origin: originOf(ctx),
   });
   if (!result.begun) {
-    if (result.refusal === 'session_ended') throw lost(ctx);
+    if (result.refusal === 'session_ended') throw sessionLost(ctx);
     stateOf(ctx).refused = true;
     const text = REFUSALS[result.refusal];
     throw described(new errors.AccessDenied(text), text);

@@ -17,7 +17,7 @@ import type {
 import { decideParticipationLimits, decideSessionLimits } from '../policy/decide.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import { findLiveSession, findSessionTombstone } from '../sessions/store.ts';
-import type { AdapterParts } from './adapter.ts';
+import type { AdapterParts } from './adapter-parts.ts';
 import type { SignInResult } from './find-account.ts';
 import type { EndedDetails } from './interaction-policy.ts';
 import { readClock } from './store.ts';

@@ -6,9 +6,9 @@ import { beginOfflineSession } from '../sessions/begin-offline-session.ts';
 import { lockClientOfSessions, recordActivity } from '../sessions/store.ts';
 import type { Transaction } from '../storage/database.ts';
 import { transact } from '../storage/transact.ts';
-import type { AdapterParts } from './adapter.ts';
-import { lost } from './artifact-adapter.ts';
+import type { AdapterParts } from './adapter-parts.ts';
 import { originOf, registeredClient, stateOf } from './request-state.ts';
+import { sessionLost } from './session-expired.ts';
 
 /**
  * Stores an authorization code, which is where a client's part in a session shows: it is that client's activity, and
@@ -45,7 +45,7 @@ export async function issueCode(
       binding,
     );
   });
-  if (!issued) throw lost(ctx);
+  if (!issued) throw sessionLost(ctx);
 }
 
 async function recordCodeActivity(

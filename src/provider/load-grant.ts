@@ -1,7 +1,7 @@
 import type { Grant, KoaContextWithOIDC } from 'oidc-provider';
 import { findConsent } from '../clients/consent.ts';
 import { joinSession } from '../sessions/join-session.ts';
-import type { AdapterParts } from './adapter.ts';
+import type { AdapterParts } from './adapter-parts.ts';
 import { originOf, registeredClient, stateOf } from './request-state.ts';
 
 /**

@@ -11,7 +11,7 @@ import {
   type SaveOutcome,
   saveSession,
 } from '../sessions/store.ts';
-import type { AdapterParts } from './adapter.ts';
+import type { AdapterParts } from './adapter-parts.ts';
 import { currentContext, originOf, stateOf } from './request-state.ts';
 
 /**

@@ -8,7 +8,7 @@ import { AppError } from '../errors.ts';
 import type { SessionPort, SessionState } from '../pages/session-port.ts';
 import type { Deadlines } from '../sessions/session.ts';
 import { findLiveSession, findSessionTombstone, recordActivity } from '../sessions/store.ts';
-import type { AdapterParts } from './adapter.ts';
+import type { AdapterParts } from './adapter-parts.ts';
 import { toEnded } from './interactions.ts';
 import { readClock } from './store.ts';
 

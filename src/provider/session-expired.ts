@@ -1,4 +1,5 @@
 import { errors, type KoaContextWithOIDC } from 'oidc-provider';
+import { stateOf } from './request-state.ts';
 
 export const SESSION_EXPIRED = 'Session Expired: Please Reauthenticate';
 
@@ -16,6 +17,12 @@ export function sessionExpired(ctx: KoaContextWithOIDC | undefined): errors.OIDC
   if (BEARER_ROUTES.has(route)) return described(new errors.InvalidToken('session ended'), SESSION_EXPIRED);
   if (BROWSER_ROUTES.has(route)) return new errors.LoginRequired('session ended');
   return described(new errors.InvalidGrant('session ended'), SESSION_EXPIRED);
+}
+
+/** The session ended between find and save: the same error, and nothing more is saved in this request. */
+export function sessionLost(ctx: KoaContextWithOIDC | undefined): errors.OIDCProviderError {
+  stateOf(ctx).lost = true;
+  return sessionExpired(ctx);
 }
 
 /** @returns the same error */
