@@ -20,7 +20,7 @@ export interface ConfigurationParts extends Omit<AdapterParts, 'lifetimes'> {
   toHost: ToHost;
 }
 
-const AUTH_METHODS: ClientAuthMethod[] = ['client_secret_basic', 'client_secret_post', 'none'];
+const AUTH_METHODS: ClientAuthMethod[] = ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'];
 
 /** Everything that oidc-provider is told; what is off here is not in the discovery document either. */
 export function createConfiguration(given: ConfigurationParts): Configuration {
@@ -94,6 +94,7 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
     acrValues: ['aal1'],
     enabledJWA: {
       idTokenSigningAlgValues: [...SIGNING_ALGORITHMS],
+      clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'],
     },
     // The live views decide; the grace is for the assertions of clients whose clocks are off.
     clockTolerance: 15,
