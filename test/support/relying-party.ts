@@ -25,9 +25,14 @@ export interface RelyingParty {
 }
 
 /** A client on openid-client, as somebody would write it. */
-export async function relyingParty(issuer: string, clientId: string, redirectUri: string): Promise<RelyingParty> {
+export async function relyingParty(
+  issuer: string,
+  clientId: string,
+  redirectUri: string,
+  metadata: Partial<client.ClientMetadata> = {},
+): Promise<RelyingParty> {
   const authentication = clientId === 'public' ? client.None() : client.ClientSecretBasic(SECRET);
-  const configuration = await client.discovery(new URL(issuer), clientId, {}, authentication, {
+  const configuration = await client.discovery(new URL(issuer), clientId, metadata, authentication, {
     execute: [client.allowInsecureRequests],
   });
 
