@@ -1,7 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Middleware } from 'koa';
 import type pg from 'pg';
 import type { Clock } from '../storage/clock.ts';
 import { pendingMigrations } from '../storage/migrate.ts';
+
+/** Who asks whether we are ready wants to know soon: a database that takes longer is not there. */
+const PROBE_TIMEOUT_MS = 2_000;
 
 export interface HealthParts {
   pool: pg.Pool;
@@ -15,7 +19,8 @@ export interface HealthParts {
  */
 export function healthRoutes({ pool, clock, clockOffsetMaxMs }: HealthParts): Middleware {
   async function check(probe: () => Promise<boolean>): Promise<boolean> {
-    return probe().catch(() => false);
+    const late = delay(PROBE_TIMEOUT_MS, false, { ref: false });
+    return Promise.race([probe().catch(() => false), late]);
   }
 
   return async (ctx, next) => {

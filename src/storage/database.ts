@@ -18,6 +18,8 @@ const SESSION_SETTINGS: Readonly<Record<string, string>> = {
 const MAX_PREPARED_STATEMENTS = 500;
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Past the server's own timeout: then not the statement is slow, but nobody is there to say so. */
+const ANSWER_TIMEOUT_MS = 16_000;
 const TRANSACTION_MAX_WAIT_MS = 5_000;
 const TRANSACTION_TIMEOUT_MS = 15_000;
 /** A query that waits for a lock must not keep a process from ending. */
@@ -91,6 +93,7 @@ export function connectionOptions(url: string, max: number): pg.PoolConfig {
     options: [...ours, given].join(' ').trim(),
     application_name: 'curfew',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
     keepAlive: true,
     max,
   };
