@@ -166,13 +166,15 @@ describe('activity', () => {
       return row ?? { all: 0, hot: 0 };
     };
     const before = { session: await updatesOf('session'), participation: await updatesOf('participation') };
-    for (let second = 1; second <= 200; second += 1) {
+    for (let second = 1; second <= 30; second += 1) {
       await clock.set(at(second * 1000));
       expect(await move(session.uid, sid)).toBeDefined();
+      // Whatever else runs may keep old versions alive: there has to be room in the page.
+      await database.query('VACUUM session, participation');
     }
     for (const table of ['session', 'participation'] as const) {
       const after = await updatesOf(table);
-      expect(after.all - before[table].all).toBeGreaterThanOrEqual(200);
+      expect(after.all - before[table].all).toBeGreaterThanOrEqual(30);
       expect(after.hot - before[table].hot).toBe(after.all - before[table].all);
     }
   });
