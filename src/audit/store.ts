@@ -5,14 +5,20 @@ import type { AuditEvent } from './audit-event.ts';
 const MAX_TEXT_LENGTH = 1_000;
 
 /** Postgres text holds no NUL, and a lone surrogate is no UTF-8. */
-const storable = (text: string): string => text.slice(0, MAX_TEXT_LENGTH).toWellFormed().replaceAll('\0', '\uFFFD');
+const storableText = (text: string): string => text.slice(0, MAX_TEXT_LENGTH).toWellFormed().replaceAll('\0', '\uFFFD');
+
+function storable(_key: string, value: unknown): unknown {
+  if (typeof value === 'string') return storableText(value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [storableText(name), inner]));
+}
 
 /**
  * Inserts the events with their canonical bytes, which are what is hashed: the text of a jsonb object is
  * the same on every server, for its keys are sorted and its numbers normalised.
  */
 export async function insertEvents(tx: Database | Transaction, events: readonly AuditEvent[]): Promise<void> {
-  const rows = JSON.stringify(events, (_key, value: unknown) => (typeof value === 'string' ? storable(value) : value));
+  const rows = JSON.stringify(events, storable);
   await tx.$executeRaw`
     INSERT INTO audit_event
       (occurred_at, type, outcome, account_id, session_uid, client_id, actor, endpoint, reason, address, user_agent, details, canonical)

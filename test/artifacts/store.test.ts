@@ -29,7 +29,7 @@ import { type MovingClock, movingClock } from '../support/moving-clock.ts';
 
 const policy = policyOf({ idleSeconds: 900, absoluteSeconds: 3600 });
 const start = new Date('2026-03-01T08:00:00.000Z');
-const after = (seconds: number) => new Date(start.getTime() + seconds * 1000);
+const later = (seconds: number) => new Date(start.getTime() + seconds * 1000);
 
 let database: TestDatabase;
 let clock: MovingClock;
@@ -114,7 +114,7 @@ describe('storing', () => {
     const lock = await holdLock(database, 'SELECT FROM session WHERE uid = $1 FOR UPDATE', [binding.sessionUid]);
     const late = storeToken(database, binding);
     await untilWaiting(database);
-    await clock.set(after(900));
+    await clock.set(later(900));
     await lock.release();
     expect((await late).stored).toBe(false);
   });
@@ -124,7 +124,7 @@ describe('storing', () => {
     const lock = await holdLock(database, 'SELECT FROM participation WHERE sid = $1 FOR UPDATE', [binding.sid]);
     const late = storeToken(database, binding);
     await untilWaiting(database);
-    await clock.set(after(900));
+    await clock.set(later(900));
     await lock.release();
     expect((await late).stored).toBe(false);
   });
@@ -132,7 +132,7 @@ describe('storing', () => {
   it('cuts the lifetime at the absolute deadline', async () => {
     const binding = await givenBinding();
     const { idHash } = await storeToken(database, binding, { lifetimeSeconds: 100 * 86_400 });
-    expect(await findLiveArtifact(database.db, idHash)).toMatchObject({ expiresAt: after(3600) });
+    expect(await findLiveArtifact(database.db, idHash)).toMatchObject({ expiresAt: later(3600) });
   });
 
   it('under a session that is not the participation’s stores nothing', async () => {
@@ -159,7 +159,7 @@ describe('dead stays dead: storing again', () => {
     const unbound = { idHash: newHash(), model: 'Interaction', payload: Uint8Array.of(1), lifetimeSeconds: 10 };
     expect(await storeArtifact(database.db, unbound)).toBe(true);
     expect(await storeArtifact(database.db, unbound)).toBe(true);
-    await clock.set(after(10));
+    await clock.set(later(10));
     expect((await storeToken(database, binding, { idHash })).stored).toBe(false);
     expect(await storeArtifact(database.db, unbound)).toBe(false);
     expect(await findLiveArtifact(database.db, unbound.idHash)).toBeUndefined();
@@ -210,7 +210,7 @@ describe('consuming', () => {
       const lock = await holdLock(database, `SELECT FROM ${from} = $1 FOR UPDATE`, [key]);
       const consumed = consumeArtifact(database.db, idHash);
       await untilWaiting(database);
-      await clock.set(after(900));
+      await clock.set(later(900));
       await lock.release();
       expect(await consumed).toBe(false);
     },
@@ -219,7 +219,7 @@ describe('consuming', () => {
   it('fails at the instant at which it runs out', async () => {
     const binding = await givenBinding();
     const { idHash } = await storeToken(database, binding, { lifetimeSeconds: 10 });
-    await clock.set(after(10));
+    await clock.set(later(10));
     expect(await consumeArtifact(database.db, idHash)).toBe(false);
   });
 });
