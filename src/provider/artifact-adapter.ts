@@ -14,6 +14,7 @@ import {
 } from '../artifacts/store.ts';
 import { endParticipations } from '../sessions/end-sessions.ts';
 import type { AdapterParts } from './adapter-parts.ts';
+import { isLastToken, storeExchange } from './exchange.ts';
 import { issueCode } from './issue-code.ts';
 import { type BoundParticipation, currentContext, stateOf } from './request-state.ts';
 import { described, SESSION_EXPIRED, sessionExpired, sessionLost } from './session-expired.ts';
@@ -92,9 +93,14 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
         lifetimeSeconds: expiresIn,
       };
       if (sid !== undefined) {
-        const sessionUid = payload.sessionUid ?? ctx?.oidc.session?.uid ?? '';
-        const issuesTokens = model === 'AccessToken';
-        if (!(await storeBoundArtifact(db, artifact, { sessionUid, sid }, { issuesTokens }))) throw sessionLost(ctx);
+        const binding = { sessionUid: payload.sessionUid ?? ctx?.oidc.session?.uid ?? '', sid };
+        const { exchange } = stateOf(ctx);
+        if (ctx && exchange && model !== 'Grant') {
+          exchange.tokens.push({ artifact, binding });
+          if (isLastToken(exchange, ctx, model)) await storeExchange(db, ctx, exchange);
+        } else if (!(await storeBoundArtifact(db, artifact, binding))) {
+          throw sessionLost(ctx);
+        }
       } else if (model === 'ClientCredentials') {
         const clientId = payload.clientId ?? '';
         if (!(await storeServiceArtifact(db, { ...artifact, clientId })))
@@ -123,12 +129,19 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
       } as AdapterPayload;
     },
 
+    /** At the token endpoint with what comes of it, at the last token: else a lost database would leave neither. */
     async consume(id) {
       forget(id);
-      if (await consumeArtifact(db, hashOf(id))) return;
       const ctx = currentContext();
-      if (ctx) await refuseDead(ctx, id);
-      throw alreadyUsed();
+      if (ctx && isAtTokenEndpoint(ctx)) {
+        const refuse = async () => {
+          await refuseDead(ctx, id);
+          throw alreadyUsed();
+        };
+        stateOf(ctx).exchange = { used: { model, idHash: hashOf(id) }, tokens: [], refuse };
+      } else if (!(await consumeArtifact(db, hashOf(id)))) {
+        throw alreadyUsed();
+      }
     },
 
     async destroy(id) {

@@ -41,7 +41,7 @@ export function createProvider(parts: ProviderParts): Provider {
   provider.use(async (ctx, next) => {
     await next();
     const context = ctx as KoaContextWithOIDC;
-    const { failure } = stateOf(context);
+    const { failure = unstoredTokens(context) } = stateOf(context);
     if (failure !== undefined) answerFailure(context, failure);
     else restartIfLost(context);
     letFormPostLeave(context);
@@ -60,6 +60,13 @@ export function createProvider(parts: ProviderParts): Provider {
     }
     const description = out.error_description ?? 'The request could not be served.';
     parts.pages().error(ctx, { status: ctx.status, error: out.error, description });
+  }
+
+  /** Tokens in an answer that were not stored would be dead: that is our failure, and not to be found out by the client. */
+  function unstoredTokens(ctx: KoaContextWithOIDC): Error | undefined {
+    const { exchange } = stateOf(ctx);
+    if (exchange === undefined || ctx.status !== 200) return undefined;
+    return new Error(`the tokens for ${exchange.used.model} were not stored`);
   }
 
   function answerFailure(ctx: KoaContextWithOIDC, failure: unknown): void {

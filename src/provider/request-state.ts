@@ -1,5 +1,5 @@
 import { type KoaContextWithOIDC, Provider } from 'oidc-provider';
-import type { LiveArtifact } from '../artifacts/artifact.ts';
+import type { ArtifactToStore, Binding, LiveArtifact } from '../artifacts/artifact.ts';
 import type { RegisteredClient } from '../clients/client.ts';
 import type { ActivityKind, ParticipationLimits } from '../policy/limits.ts';
 import type { Deadlines, LiveSession, Origin, Tombstone } from '../sessions/session.ts';
@@ -22,6 +22,17 @@ export interface BoundParticipation {
   deadlines: Deadlines;
 }
 
+/**
+ * A code or refresh token and what it is exchanged for. Its use and the new tokens are stored together: were the
+ * database lost in between, the client would be left with neither.
+ */
+export interface Exchange {
+  used: { model: string; idHash: Uint8Array<ArrayBuffer> };
+  tokens: { artifact: ArtifactToStore; binding: Binding }[];
+  /** Throws what says why it can't be used: it was before, or is dead. */
+  refuse: () => Promise<never>;
+}
+
 /** What one request has learnt, so that oidc-provider's separate look-ups agree and cost one query. */
 export interface RequestState {
   loaded?: LoadedSession;
@@ -39,6 +50,8 @@ export interface RequestState {
   /** The clients it looked up, by `client_id`. */
   clients: Map<string, RegisteredClient>;
   bound?: BoundParticipation;
+  /** What is to be stored with the last token of the answer. */
+  exchange?: Exchange;
   artifacts: Map<string, Promise<LiveArtifact | undefined>>;
   /** What went wrong inside, where oidc-provider would answer 500. */
   failure?: unknown;
