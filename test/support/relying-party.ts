@@ -8,7 +8,8 @@ export interface Flow {
   page: Page;
   /** The redirect back to the client; undefined if the visit ended at a page. */
   callback: URL | undefined;
-  redeem(): Promise<Tokens>;
+  /** Takes the code from the redirect, or from where the browser came to later. */
+  redeem(at?: URL): Promise<Tokens>;
   verifier: string;
 }
 
@@ -16,7 +17,7 @@ export interface RelyingParty {
   configuration: client.Configuration;
   redirectUri: string;
   /** Starts an authorization request in a browser, and tells where it ended. */
-  authorize(browser: Browser, parameters?: Record<string, string>): Promise<Flow>;
+  authorize(browser: Pick<Browser, 'open'>, parameters?: Record<string, string>): Promise<Flow>;
   /** The same, signing in on the way, and consenting if asked. */
   signIn(browser: Browser, login: string, parameters?: Record<string, string>): Promise<Flow>;
   refresh(refreshToken: string | undefined): Promise<Tokens>;
@@ -56,9 +57,9 @@ export async function relyingParty(
       page,
       callback,
       verifier,
-      redeem: () => {
-        if (callback === undefined) throw new Error(`no callback: ${page.status} ${page.url}\n${page.text}`);
-        return client.authorizationCodeGrant(configuration, callback, {
+      redeem: (at = callback) => {
+        if (at === undefined) throw new Error(`no callback: ${page.status} ${page.url}\n${page.text}`);
+        return client.authorizationCodeGrant(configuration, at, {
           pkceCodeVerifier: verifier,
           expectedState: state,
         });
