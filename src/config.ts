@@ -48,6 +48,7 @@ export interface Config {
   };
   signInLimits: { accountAndAddress: FailureLimit; account: FailureLimit; address: FailureLimit };
   clockOffsetMaxMs: number;
+  signingKeys: { rotateAfterSeconds: number; overlapSeconds: number; retireAfterSeconds: number };
   shutdownTimeoutSeconds: number;
 }
 
@@ -141,6 +142,14 @@ function readSettings({ read, demand, problem }: SettingsReader, cwd: string): C
     },
     /** Milliseconds between host and database clock. By as much may a token's `exp` be off; beyond it none is issued. */
     clockOffsetMaxMs: read('CLOCK_OFFSET_MAX_MS', wholeNumber(10, 10_000), 500),
+    signingKeys: {
+      /** Days. A longer life gives a stolen key more to sign. */
+      rotateAfterSeconds: read('KEY_ROTATION_DAYS', wholeNumber(1, 3_650), 90) * 86_400,
+      /** Seconds that a new key is published before it signs. Less than clients keep our key set makes them refuse. */
+      overlapSeconds: read('KEY_OVERLAP_SECONDS', wholeNumber(0, 604_800), 3_600),
+      /** Days that a key stays published after its successor signs; ID tokens older than that are no hint any more. */
+      retireAfterSeconds: read('KEY_RETIREMENT_DAYS', wholeNumber(1, 3_650), 30) * 86_400,
+    },
     /** Seconds for what is in flight. Longer delays a restart; supervisors often kill after 10. */
     shutdownTimeoutSeconds: read('SHUTDOWN_TIMEOUT_SECONDS', wholeNumber(1, 10), 5),
   };

@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import type { JWK } from 'jose';
 import Koa, { type Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
@@ -14,9 +15,9 @@ import { createPageRoutes } from './pages/routes.ts';
 import { contentSecurityPolicy, setSecurityHeaders } from './pages/security-headers.ts';
 import { createProvider } from './provider/create-provider.ts';
 import { createInteractionPort } from './provider/interactions.ts';
+import { createKeyStore } from './provider/key-store.ts';
 import { mountProvider } from './provider/mount-provider.ts';
 import { createSessionPort } from './provider/session-calls.ts';
-import { loadSigningKeys } from './provider/signing-keys.ts';
 import { isUnavailable } from './storage/availability.ts';
 import { type Clock, startClock } from './storage/clock.ts';
 import type { Storage } from './storage/open-storage.ts';
@@ -68,17 +69,30 @@ export async function startServer(config: Config, storage: Storage, log: Logger)
     sessions: createSessionPort({ db, cipher, provider: () => provider }),
     log,
   });
-  const provider = createProvider({
-    issuer: config.issuer,
-    db,
-    cipher,
-    policy: policyStore.current,
-    toHost: clock.toHost,
-    jwks: await loadSigningKeys(db, secrets.keys('signing-key')),
-    cookieKeys,
-    pages: () => pageRoutes.pages,
-    log,
+  const keyStore = await createKeyStore(db, {
+    url,
+    wrapping: secrets.keys('signing-key'),
+    schedule: config.signingKeys,
+    onChange: (jwks) => {
+      // Keys are fixed when a provider is made: the new ones come with a new one.
+      provider = makeProvider(jwks);
+      log.info({ kids: jwks.map(({ kid }) => kid) }, 'other signing keys took effect');
+    },
+    onTrouble: (cause) => log.warn({ err: cause }, 'the signing keys could not be read; trying again'),
   });
+  const makeProvider = (jwks: JWK[]) =>
+    createProvider({
+      issuer: config.issuer,
+      db,
+      cipher,
+      policy: policyStore.current,
+      toHost: clock.toHost,
+      jwks,
+      cookieKeys,
+      pages: () => pageRoutes.pages,
+      log,
+    });
+  let provider = makeProvider(keyStore.current());
 
   const app = new Koa({ proxy: true, keys: cookieKeys });
   app.on('error', (error) => log.debug({ err: error }, 'a connection failed'));
@@ -105,6 +119,7 @@ export async function startServer(config: Config, storage: Storage, log: Logger)
   );
   const stop = async () => {
     clock.stop();
+    await keyStore.close();
     await policyStore.close();
   };
   try {

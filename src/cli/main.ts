@@ -4,6 +4,7 @@ import { accountCommand } from './account.ts';
 import { applyCommand } from './apply.ts';
 import { clientCommand } from './client.ts';
 import { exitCodeOf, sentenceOf } from './exit-code.ts';
+import { keysCommand } from './keys.ts';
 import { migrateCommand } from './migrate.ts';
 import { serveCommand } from './serve.ts';
 import { sessionCommand } from './session.ts';
@@ -16,6 +17,7 @@ const program = new Command('curfew')
   .addCommand(accountCommand())
   .addCommand(clientCommand())
   .addCommand(sessionCommand())
+  .addCommand(keysCommand())
   .addHelpText(
     'after',
     `

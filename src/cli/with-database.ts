@@ -1,6 +1,5 @@
 import { type Config, loadConfig } from '../config.ts';
-import type { Database } from '../storage/database.ts';
-import { openServer, openStorage } from '../storage/open-storage.ts';
+import { openServer, openStorage, type Storage } from '../storage/open-storage.ts';
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 
@@ -12,8 +11,7 @@ const OPTIONS = {
 };
 
 /** What a command works with. */
-export interface CommandContext {
-  db: Database;
+export interface CommandContext extends Pick<Storage, 'db' | 'secrets'> {
   config: Config;
 }
 
@@ -28,7 +26,7 @@ export interface CommandContext {
 export async function withDatabase<T>(work: (context: CommandContext) => Promise<T>): Promise<T> {
   const config = loadConfig(process.env, { cwd: process.cwd() });
   const storage = await openStorage(config, { ...OPTIONS, migrations: 'require' });
-  return leavingCleanly(storage.close, () => work({ db: storage.db, config }));
+  return leavingCleanly(storage.close, () => work({ ...storage, config }));
 }
 
 /** The same one step earlier: the database is there, whatever is in it. */

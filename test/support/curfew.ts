@@ -61,6 +61,8 @@ export interface Curfew extends TestDatabase {
   apply(yaml: string): Promise<void>;
   /** Moves the database's clock and lets the server notice at once. */
   travel(milliseconds: number): Promise<void>;
+  /** What signing keys are encrypted under. */
+  wrappingKeys(): Promise<readonly Uint8Array[]>;
   /** Another node on the same database. */
   startNode(): Promise<{ issuer: string; server: RunningServer; close(): Promise<void> }>;
 }
@@ -110,6 +112,7 @@ export async function startCurfew({
     ...node,
     apply,
     startNode,
+    wrappingKeys: async () => secrets.keys('signing-key'),
     async addAccount(login, roles = []) {
       const account = await createAccount(
         { db: database.db, hasher },
