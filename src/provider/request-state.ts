@@ -42,7 +42,7 @@ export interface RequestState {
   ended?: Tombstone;
   /** The client may not join the session, or not any more: it takes a sign-in. */
   needsSignIn?: boolean;
-  /** The session ended while the request was under way: nothing is saved, and the cookie goes. */
+  /** The session, or the client's part in it, ended while the request was under way: nothing is saved. */
   lost?: boolean;
   /** The sign-in may not begin a session: nothing is saved, and the browser keeps the cookie it has. */
   refused?: boolean;

@@ -1,5 +1,6 @@
 import type { Adapter, AdapterPayload, KoaContextWithOIDC } from 'oidc-provider';
 import { hashBearer } from '../artifacts/bearer-hash.ts';
+import { clearSiteData } from '../pages/security-headers.ts';
 import { decideSessionLimits } from '../policy/decide.ts';
 import { endParticipations, endSessions } from '../sessions/end-sessions.ts';
 import type { LiveSession } from '../sessions/session.ts';
@@ -85,6 +86,8 @@ export function createSessionAdapter(parts: AdapterParts): Adapter {
       const actor = accountId === null ? 'person:unknown' : `person:${accountId}`;
       const reason = everywhere ? 'user_ended' : signOutReason(ctx);
       await endSessions(db, everywhere ? { accountId } : { uids: [uid] }, { reason, actor });
+      // Whatever answers: where the client has people back, no page of ours says that it is over.
+      clearSiteData(ctx);
     },
 
     consume: () => unused('consume'),
@@ -101,7 +104,8 @@ async function save(
   payload: AdapterPayload,
 ): Promise<SaveOutcome> {
   const { loaded, begun, lost, refused } = stateOf(ctx);
-  if (lost) return 'dead';
+  // Lost may be the client's part in it alone.
+  if (lost) return (await findLiveSession(db, { uid })) ? 'late' : 'dead';
   if (refused) return 'late';
   const { authorizations = {}, state, transient } = payload;
   const sealed = cipher.seal({ state, transient }, uidBytes(uid));
