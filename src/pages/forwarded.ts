@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import type { TrustProxy } from '../config.ts';
 import { isInNetwork } from '../policy/network.ts';
 
@@ -30,7 +31,9 @@ function clientAddress(request: IncomingMessage, trusted: TrustProxy): string {
     .split(',')
     .map((entry) => plain(entry.trim()))
     .filter((entry) => entry !== '');
-  const chain = [...said, peer];
+  const whole = [...said, peer];
+  // What is no address ends what is known: whoever wrote it, we can't tell who asked them.
+  const chain = whole.slice(whole.findLastIndex((entry) => isIP(entry) === 0) + 1);
   switch (trusted.kind) {
     case 'none':
       return peer;
@@ -41,5 +44,6 @@ function clientAddress(request: IncomingMessage, trusted: TrustProxy): string {
   }
 }
 
-/** IPv4 in IPv6's clothes is the same address. */
-const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, '');
+/** IPv4 in IPv6's clothes is the same address, and some proxies add the port. */
+const plain = (address: string): string =>
+  address.replace(/^\[(.*)\](?::\d+)?$|^([\d.]+):\d+$/, '$1$2').replace(/^::ffff:(?=\d+\.)/i, '');
