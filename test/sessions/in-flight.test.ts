@@ -6,7 +6,7 @@ import type { Browser, Page } from '../support/browser.ts';
 import { type Curfew, PASSWORD, startCurfew } from '../support/curfew.ts';
 import { byAdministrator, countOf, hasher } from '../support/given-sessions.ts';
 import { holdLock, untilWaiting } from '../support/locks.ts';
-import { errorOf, expiredGrant, refusalOf, signedIn, stateByCookie } from '../support/records.ts';
+import { cookieHeader, errorOf, expiredGrant, refusalOf, signedIn, stateByCookie } from '../support/records.ts';
 import { newBrowser, type RelyingParty, relyingParty } from '../support/relying-party.ts';
 
 let curfew: Curfew;
@@ -181,12 +181,29 @@ describe('a session that ends between find and save stays ended, when the reques
   it('"stay signed in"', async () => {
     const { browser, session } = await signedIn(curfew, app, login);
     const extend = async () => {
-      const cookie = [...browser.cookies()].map(([name, value]) => `${name}=${value}`).join('; ');
-      const headers = { cookie, origin: curfew.issuer, 'sec-fetch-site': 'same-origin' };
+      const headers = { cookie: cookieHeader(browser), origin: curfew.issuer, 'sec-fetch-site': 'same-origin' };
       return (await fetch(`${curfew.issuer}/session/extend`, { method: 'POST', headers })).json();
     };
     expect(await endDuring(session.uid, extend)).toMatchObject({ state: 'ended' });
     await expectOver(session.uid);
+  });
+});
+
+describe('a cookie that changes between find and save', () => {
+  it('is not taken back: the late answer sets none, and the session goes on', async () => {
+    const { browser, session } = await signedIn(curfew, app, login);
+    const lock = await holdLock(curfew, `UPDATE session SET cookie_hash = sha256('a newer one') WHERE uid = $1`, [
+      session.uid,
+    ]);
+    const late = fetch(`${curfew.issuer}/logout`, { headers: { cookie: cookieHeader(browser), accept: 'text/html' } });
+    await untilWaiting(curfew);
+    await lock.release();
+
+    const answer = await late;
+    expect(answer.headers.getSetCookie().filter((cookie) => cookie.startsWith('curfew_session'))).toEqual([]);
+    expect(
+      await countOf(curfew, `live_session WHERE uid = $1 AND cookie_hash = sha256('a newer one')`, [session.uid]),
+    ).toBe(1);
   });
 });
 
