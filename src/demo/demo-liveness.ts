@@ -31,7 +31,12 @@ export async function reportPresence(client: CurfewClient, session: DemoSession)
 /** Asks without anything that could count as activity. */
 export async function askForPage(client: CurfewClient, { tokens }: SignedIn): Promise<Answer> {
   const answer = await client.findSession(tokens);
-  return answer.state === 'token_expired' ? client.introspect(tokens) : answer;
+  if (answer.state !== 'token_expired') return answer;
+  const introspected = await client.introspect(tokens);
+  if (introspected.state !== 'ended') return introspected;
+  // It ended between the two questions: asked again, the dead token says why.
+  const reason = await client.findSession(tokens);
+  return reason.state === 'ended' ? reason : introspected;
 }
 
 /** Whether a token has run out is for Curfew to say; our own clock only saves a call that would be in vain. */

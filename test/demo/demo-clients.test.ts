@@ -135,6 +135,13 @@ describe('the tokens of a demo client', () => {
     provider.end(reason);
     expect((await browser.visit(`${wiki}/`)).html).toContain(reason);
   });
+
+  it('tell why it ended, even if that was between two questions of one page', async () => {
+    provider.onRequest = (request) => {
+      if (request === 'POST /token/introspection') provider.end(reason);
+    };
+    expect((await browser.visit(`${wiki}/?watch=1`)).html).toContain(reason);
+  });
 });
 
 describe('being there and leaving', () => {

@@ -13,6 +13,8 @@ export interface StandInProvider {
   issuer: string;
   /** What was asked of it, such as `GET /session`. */
   requests: string[];
+  /** Runs when a request such as `GET /session` arrives, before it is answered. */
+  onRequest(request: string): void;
   accessTokenSeconds: number;
   idleExpiresAt: Date;
   /** From now on every session is over, and its tokens are dead. */
@@ -34,6 +36,7 @@ export async function startStandInProvider(): Promise<StandInProvider> {
   const standIn: StandInProvider = {
     issuer,
     requests: [],
+    onRequest: () => undefined,
     accessTokenSeconds: 60,
     idleExpiresAt: new Date(Date.now() + 120_000),
     isReachable: true,
@@ -120,6 +123,7 @@ function serve(
   const provider = new Provider(standIn.issuer, configuration);
   provider.use(async (ctx, next) => {
     standIn.requests.push(`${ctx.method} ${ctx.path}`);
+    standIn.onRequest(`${ctx.method} ${ctx.path}`);
     if (!standIn.isReachable) {
       ctx.status = 503;
       return;
