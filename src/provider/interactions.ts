@@ -14,6 +14,7 @@ import type {
   RefusedSignIn,
   RestartInteraction,
 } from '../pages/interaction-port.ts';
+import { clearSiteData } from '../pages/security-headers.ts';
 import { decideParticipationLimits, decideSessionLimits } from '../policy/decide.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import { findLiveSession, findSessionTombstone } from '../sessions/store.ts';
@@ -75,7 +76,7 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
         client: await clientOnPage(parts, String(params.client_id)),
         scopes: scopesToAsk(interaction),
         claims: [],
-        limits: await limitsToState(parts, ctx, String(params.client_id)),
+        limits: await limitsToState(parts, ctx, String(params.client_id), account),
         ...(typeof params.login_hint === 'string' && { loginHint: params.login_hint }),
         ...(account && { accountLogin: account.login }),
         ...(ended && { ended: toEnded({ ...ended, endedAt: new Date(ended.endedAt) }) }),
@@ -87,7 +88,7 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
       const result = await attempt(parts.signIn, { login, password, ip: ctx.ip, userAgent: ctx.get('user-agent') });
       if ('problem' in result) return result;
       const { account } = result;
-      await leaveOtherSession(parts, interaction, account.id);
+      if (await leaveOtherSession(parts, interaction, account.id)) clearSiteData(ctx);
       const authenticatedAt = await readClock(db);
       const signedIn: SignInResult = {
         accountId: account.id,
@@ -132,16 +133,23 @@ export function authorizationUrl(provider: Provider, params: Record<string, unkn
 /**
  * The session that the page was opened in is not gone on with if it ended meanwhile, or is another person's: that one
  * ends, for two people can't share a browser's session.
+ *
+ * @returns whether a session was left
  */
-async function leaveOtherSession({ db }: InteractionParts, interaction: Interaction, accountId: string): Promise<void> {
+async function leaveOtherSession(
+  { db }: InteractionParts,
+  interaction: Interaction,
+  accountId: string,
+): Promise<boolean> {
   const { session } = interaction;
-  if (session?.uid === undefined) return;
+  if (session?.uid === undefined) return false;
   if (session.accountId !== accountId) {
     await endSessions(db, { uids: [session.uid] }, { reason: 'superseded', actor: `person:${accountId}` });
   } else if (await findLiveSession(db, { uid: session.uid })) {
-    return;
+    return false;
   }
   delete interaction.session;
+  return true;
 }
 
 async function attempt(
@@ -165,10 +173,15 @@ function scopesToAsk({ prompt, params }: Interaction): string[] {
   return String(params.scope ?? '').split(' ');
 }
 
-/** The limits of a person without roles, at this client: who is about to sign in isn't known yet. */
-async function limitsToState({ db, policy }: InteractionParts, ctx: Context, clientId: string) {
+/** The limits at this client: of who is asked to sign in again, else of a person without roles, for who comes isn't known. */
+async function limitsToState(
+  { db, policy }: InteractionParts,
+  { ip }: Context,
+  clientId: string,
+  { roles, groups }: Pick<Account, 'roles' | 'groups'> = { roles: [], groups: [] },
+) {
   const client = await findClient(db, clientId);
-  const facts = { kind: 'browser' as const, roles: [], groups: [], ...PASSWORD, ip: ctx.ip };
+  const facts = { kind: 'browser' as const, roles, groups, ...PASSWORD, ip };
   const session = decideSessionLimits(policy().policy, facts);
   const own = client && decideParticipationLimits(policy().policy, { ...facts, ...client });
   return {
