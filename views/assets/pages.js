@@ -1,4 +1,7 @@
-// A page that the browser kept in memory is asked for again: after the end it has nothing to show.
+// A page that the browser keeps in memory is asked for again: after the end it has nothing to show, not even meanwhile.
+addEventListener('pagehide', (event) => {
+  document.documentElement.hidden = event.persisted;
+});
 addEventListener('pageshow', (event) => {
   if (event.persisted) location.reload();
 });

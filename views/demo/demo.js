@@ -5,7 +5,10 @@ const WARN_MS = 30000;
 const session = document.getElementById('session');
 if (session !== null) watch(session);
 
-// A page that the browser kept in memory is asked for again: after the end it has nothing to show.
+// A page that the browser keeps in memory is asked for again: after the end it has nothing to show, not even meanwhile.
+addEventListener('pagehide', (event) => {
+  document.documentElement.hidden = event.persisted;
+});
 addEventListener('pageshow', (event) => {
   if (event.persisted) location.reload();
 });
