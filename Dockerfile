@@ -20,6 +20,6 @@ COPY --from=build /app/dist ./dist
 # Nothing is written here: with DATABASE_URL and CURFEW_SECRET there is no data folder either.
 USER node
 EXPOSE 4000
-HEALTHCHECK --start-period=60s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT ?? 4000}/healthz`).then((a) => process.exit(a.ok ? 0 : 1), () => process.exit(1))"]
+HEALTHCHECK --start-period=60s CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT ?? 4000) + '/healthz').then((a) => process.exit(a.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "--enable-source-maps", "dist/cli/main.js"]
 CMD ["serve"]

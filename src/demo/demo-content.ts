@@ -1,4 +1,4 @@
-import type { DemoSite } from './demo-views.ts';
+import type { DemoKind } from './demo-declaration.ts';
 
 export interface DemoPage {
   path: string;
@@ -7,7 +7,7 @@ export interface DemoPage {
 }
 
 /** What the clients are for. Nothing of it is shown without a live session. */
-export const DEMO_PAGES: Record<DemoSite['kind'], readonly DemoPage[]> = {
+export const DEMO_PAGES: Record<DemoKind, readonly DemoPage[]> = {
   wiki: [
     {
       path: '/',
@@ -50,6 +50,6 @@ export const DEMO_PAGES: Record<DemoSite['kind'], readonly DemoPage[]> = {
   ],
 };
 
-export function findDemoPage(kind: DemoSite['kind'], path: string): DemoPage | undefined {
+export function findDemoPage(kind: DemoKind, path: string): DemoPage | undefined {
   return DEMO_PAGES[kind].find((page) => page.path === path);
 }

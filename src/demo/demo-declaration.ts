@@ -7,6 +7,10 @@ export const DEMO_CLIENTS = [
 ] as const;
 
 export type DemoClientId = (typeof DEMO_CLIENTS)[number]['clientId'];
+export type DemoKind = (typeof DEMO_CLIENTS)[number]['kind'];
+/** What the policy of the demo is said to come from. */
+export const DEMO_SOURCE = 'demo';
+
 export type DemoPortNumbers = readonly [wiki: number, payroll: number];
 
 /**
@@ -49,5 +53,5 @@ policy:
 
 /** @throws AppError `invalid_configuration` never, unless the file above is wrong */
 export function demoDeclaration({ ports }: { ports: DemoPortNumbers }): CurfewYaml {
-  return parseCurfewYaml(demoYaml(ports), { fileName: 'demo' });
+  return parseCurfewYaml(demoYaml(ports), { fileName: DEMO_SOURCE });
 }

@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Eta } from 'eta';
 import { DEMO_PAGES } from './demo-content.ts';
-import type { DEMO_CLIENTS } from './demo-declaration.ts';
+import type { DemoKind } from './demo-declaration.ts';
 
 const DIRECTORY = new URL('../../views/demo/', import.meta.url);
 const eta = new Eta({ views: fileURLToPath(DIRECTORY), cache: true, autoEscape: true });
 
 export interface DemoSite {
   name: string;
-  kind: (typeof DEMO_CLIENTS)[number]['kind'];
+  kind: DemoKind;
   issuer: string;
   /** What applies here, stated before anybody signs in (WCAG 2.2 §2.2.6). */
   limits: string;
