@@ -30,22 +30,44 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
+type Closer = () => Promise<void> | void;
+
 /**
- * Puts the parts together and serves them.
+ * Puts the parts together and serves them; if one of them can't start, those before it are closed again.
  *
  * @param storage opened, with the schema up to date; stays open when the server closes
- * @throws AppError `port_in_use`
+ * @throws AppError `port_in_use`, `key_missing`
  */
 export async function startServer(config: Config, storage: Storage, log: Logger): Promise<RunningServer> {
+  const closers: Closer[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    return { ...(await serve(config, storage, log, closers)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function serve(
+  config: Config,
+  storage: Storage,
+  log: Logger,
+  closers: Closer[],
+): Promise<Omit<RunningServer, 'close'>> {
   const { db, url } = storage;
   const secrets = await storage.secrets();
   const issuer = new URL(config.issuer);
   const clock = await startClock(db.pool);
+  closers.push(clock.stop);
   const policyStore = await createPolicyStore(db, {
     url,
     onChange: ({ version }) => log.info({ version }, 'a new policy took effect'),
     onTrouble: (cause) => log.warn({ err: cause }, 'the policy could not be read; trying again'),
   });
+  closers.push(policyStore.close);
   const hasher = createPasswordHasher(config.passwords);
   const throttle = createSignInThrottle({
     db,
@@ -80,6 +102,7 @@ export async function startServer(config: Config, storage: Storage, log: Logger)
     },
     onTrouble: (cause) => log.warn({ err: cause }, 'the signing keys could not be read; trying again'),
   });
+  closers.push(keyStore.close);
   const makeProvider = (jwks: JWK[]) =>
     createProvider({
       issuer: config.issuer,
@@ -117,25 +140,9 @@ export async function startServer(config: Config, storage: Storage, log: Logger)
       handle(req, res);
     },
   );
-  const stop = async () => {
-    clock.stop();
-    await keyStore.close();
-    await policyStore.close();
-  };
-  try {
-    await listen(server, config);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return {
-    server,
-    clock,
-    async close() {
-      await closeServer(server, config.shutdownTimeoutSeconds);
-      await stop();
-    },
-  };
+  await listen(server, config);
+  closers.push(() => closeServer(server, config.shutdownTimeoutSeconds));
+  return { server, clock };
 }
 
 /** Nothing is granted without the database, or by a host whose clock is off: 503, and back by itself. */
