@@ -161,3 +161,14 @@ describe('a database that goes away while the server runs', () => {
     60_000,
   );
 });
+
+describe('a stop while the database is away', () => {
+  it.each(['cut', 'freeze'] as const)('(%s) takes no longer than 10 s', async (how) => {
+    const server = await curfew.start({ env: { DATABASE_URL: proxy.url, LOG_LEVEL: 'warn' } });
+    proxy[how]();
+    const { code, milliseconds } = await server.stop();
+    expect(code).toBe(0);
+    expect(milliseconds).toBeLessThan(10_000);
+    proxy.mend();
+  });
+});

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -178,6 +178,22 @@ describe('settings', () => {
   });
 });
 
+describe('a secret that is not the one of the data', () => {
+  it('is told of in one sentence, and the process ends', async () => {
+    const { url, drop } = await emptyDatabase();
+    const env = { ...SERVER_ENV, DATABASE_URL: url };
+    expect(await (await startProcess({ env })).stop()).toMatchObject({ code: 0 });
+    const other = Buffer.alloc(32, 8).toString('base64url');
+    const { code, stderr, milliseconds } = await runProcess({ env: { ...env, CURFEW_SECRET: other } });
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^curfew: signing key \S+ can't be decrypted: .*CURFEW_SECRET.*\n$/),
+    ]);
+    expect(milliseconds).toBeLessThan(10_000);
+    await drop();
+  });
+});
+
 describe('a data folder that can not be used', () => {
   it('says that it was made by another Postgres version, and what to do', async () => {
     const cwd = await temporaryFolder();
@@ -217,8 +233,11 @@ describe('a data folder that can not be used', () => {
     expect((await fetch(`${server.issuer}/readyz`)).status).toBe(200);
     const elsewhere = /so the data is kept in (\S+)\./.exec(server.stdout())?.[1];
     expect(await server.stop()).toMatchObject({ code: 0 });
-    if (asRoot) expect(elsewhere).toMatch(/^\/var\/lib\/curfew\/project-/);
-    else expect(existsSync(join(cwd, '.curfew', 'postgres'))).toBe(true);
+    if (asRoot) {
+      expect(elsewhere).toMatch(/^\/var\/lib\/curfew\/project-/);
+      await rm(elsewhere ?? '', { recursive: true });
+    }
+    expect(existsSync(join(cwd, '.curfew', 'postgres'))).toBe(!asRoot);
   });
 });
 

@@ -17,12 +17,12 @@ export async function cuttableProxy(url: string): Promise<CuttableProxy> {
   const { hostname, port } = new URL(url);
   const sockets = new Set<Socket>();
   let state: 'open' | 'cut' | 'frozen' = 'open';
-  const server = createServer((near) => {
+  const server = createServer({ allowHalfOpen: true }, (near) => {
     if (state === 'cut') {
       near.resetAndDestroy();
       return;
     }
-    const far = connect(Number(port), hostname);
+    const far = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -33,6 +33,9 @@ export async function cuttableProxy(url: string): Promise<CuttableProxy> {
       socket.on('close', () => {
         sockets.delete(socket);
         other.destroy();
+      });
+      socket.on('end', () => {
+        if (state !== 'frozen') other.end();
       });
       socket.on('data', (bytes) => {
         if (state !== 'frozen') other.write(bytes);
