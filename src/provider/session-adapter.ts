@@ -69,7 +69,7 @@ export function createSessionAdapter(parts: AdapterParts): Adapter {
     async upsert(id, payload) {
       const ctx = currentContext();
       if (ctx === undefined) throw new Error('a session is saved within a request');
-      if (isSilentAfterEnd(ctx)) return leaveSessionCookie(ctx);
+      if (isRequestAfterEnd(ctx)) return leaveSessionCookie(ctx);
       const { uid } = payload;
       const outcome = uid === undefined ? 'dead' : await save(parts, ctx, uid, id, payload);
       if (outcome === 'late') leaveSessionCookie(ctx);
@@ -170,10 +170,14 @@ function signOutReason(ctx: KoaContextWithOIDC): 'superseded' | 'rp_logout' | 'u
   return clientId === undefined ? 'user_ended' : 'rp_logout';
 }
 
-/** A page that asks silently first must not take away what the sign-in page then tells: which session ended, and why. */
-function isSilentAfterEnd(ctx: KoaContextWithOIDC): boolean {
-  const { loaded, ended } = stateOf(ctx);
-  return loaded === undefined && ended !== undefined && ctx.oidc.params !== undefined && ctx.oidc.prompts.has('none');
+/**
+ * What the cookie of a dead session is still good for: by it the sign-in page tells which session ended, and why. So it
+ * stays until somebody signs in, whichever tab asks first, and a silent request before that takes nothing away.
+ */
+function isRequestAfterEnd(ctx: KoaContextWithOIDC): boolean {
+  const { loaded, begun, ended } = stateOf(ctx);
+  const { route } = ctx.oidc;
+  return (route === 'authorization' || route === 'resume') && ended !== undefined && !loaded && !begun;
 }
 
 /** The browser has a newer cookie by now, or keeps the one it has: this answer sets none. */

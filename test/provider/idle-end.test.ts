@@ -105,6 +105,31 @@ describe('a session that ran out of activity', () => {
     expect(sidOf(await again.redeem())).not.toBe(sid);
   });
 
+  it('is told of in every tab, after silent requests too, until somebody signs in', async () => {
+    const { browser } = await signedIn(curfew, app, 'alice');
+    await curfew.travel(15 * MINUTES);
+    const notice = 'Your session ended after 15 minutes without activity';
+    for (const party of [app, other]) {
+      expect(errorOf(await party.authorize(browser, { prompt: 'none' })).error).toBe('login_required');
+      expect((await party.authorize(browser)).page.text).toContain(notice);
+    }
+    const { page } = await app.authorize(browser);
+    const cancelled = await browser.submit(page, {}, '/abort');
+    expect(cancelled.url).toContain('error=access_denied');
+    await app.signIn(browser, 'alice');
+    expect((await app.authorize(browser, { prompt: 'login' })).page.text).not.toContain(notice);
+  });
+
+  it('leaves no row for a browser that nobody signs in at', async () => {
+    const { browser } = await signedIn(curfew, app, 'alice');
+    await curfew.travel(15 * MINUTES);
+    const count = async () => (await curfew.query('SELECT 1 FROM session')).length;
+    const before = await count();
+    await app.authorize(browser);
+    await app.authorize(browser, { prompt: 'none' });
+    expect(await count()).toBe(before);
+  });
+
   it('stays dead when the clock steps back', async () => {
     const { tokens, session, sid } = await signedIn(curfew, app, 'alice');
     await curfew.travel(15 * MINUTES);
