@@ -1,7 +1,7 @@
-import pg from 'pg';
 import { endSessionsIn } from '../../src/sessions/end-sessions.ts';
 import { transact } from '../../src/storage/transact.ts';
 import type { TestDatabase } from './database.ts';
+import { holdLock, untilWaiting } from './locks.ts';
 
 /** Where what is under way waits until the test lets it go on. */
 export interface Gate {
@@ -39,19 +39,15 @@ export async function whileWaiting<T>(
   start: () => Promise<T>,
   first: () => Promise<unknown> = async () => undefined,
 ): Promise<T> {
-  const client = new pg.Client({ connectionString: database.url });
-  await client.connect();
+  const held = await holdLock(database, lock, values);
+  const started = start();
   try {
-    await client.query('BEGIN');
-    await client.query(lock, values);
-    const started = start();
-    await untilWaiting(database, started, waiting);
+    await untilWaiting(database, waiting);
     await first();
-    await client.query('COMMIT');
-    return await started;
   } finally {
-    await client.end();
+    await held.release();
   }
+  return started;
 }
 
 /** Starts requests, lets them run until that many wait for the session's row, and ends the session before they go on. */
@@ -65,24 +61,9 @@ export async function whileItEnds<T>(
   await transact(database.db, async (tx) => {
     await tx.$queryRaw`SELECT uid FROM session WHERE uid = ${uid} FOR UPDATE`;
     started = start();
-    await untilWaiting(database, started, waiting);
+    await untilWaiting(database, waiting);
     await endSessionsIn(tx, { uids: [uid] }, { reason: 'admin_forced', actor: 'system:test' });
   });
   if (started === undefined) throw new Error('nothing was started');
   return started;
-}
-
-async function untilWaiting({ query }: TestDatabase, started: Promise<unknown>, count: number): Promise<void> {
-  let isOver = false;
-  const over = () => {
-    isOver = true;
-  };
-  started.then(over, over);
-  for (;;) {
-    const rows = await query(
-      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-    );
-    if (rows.length >= count) return;
-    if (isOver) throw new Error(`it was over before ${count} waited`);
-  }
 }
