@@ -19,6 +19,19 @@ describe('every curfew.yaml that is shown', () => {
   });
 });
 
+describe('npm scripts that people are told to run', () => {
+  const { scripts } = JSON.parse(readDocument('package.json').text) as { scripts: Record<string, string> };
+  const told = allDocuments().flatMap(({ path, text }) =>
+    [...text.matchAll(/\bnpm (?:run (?:--silent )?([a-z:]+)|(start|test)\b)/g)].map(
+      ([, script, lifecycle]) => [script ?? lifecycle ?? '', path] as const,
+    ),
+  );
+
+  it.each(told)('%s (%s) is one that there is', (name) => {
+    expect(Object.keys(scripts)).toContain(name);
+  });
+});
+
 describe('the container', () => {
   const dockerfile = readDocument('Dockerfile').text;
   const ignored = readDocument('.dockerignore').text.split('\n');
