@@ -10,6 +10,7 @@ import {
   type AccountChange,
   deleteAccountRow,
   findAccountRow,
+  hasAccountRows,
   insertAccount,
   listAccountRows,
   lockAccount,
@@ -78,6 +79,10 @@ export async function findAccountById(db: Database | Transaction, id: string): P
 
 export async function findAccountByLogin(db: Database | Transaction, login: string): Promise<Account | undefined> {
   return findAccountRow(db, { login: normaliseLogin(login) });
+}
+
+export async function hasAccounts(db: Database): Promise<boolean> {
+  return hasAccountRows(db);
 }
 
 /** All accounts, by login. */

@@ -66,6 +66,10 @@ export async function findAccountAndHash(
   return { account: toAccount(account), passwordHash: passwordHash ?? undefined };
 }
 
+export async function hasAccountRows(db: Database): Promise<boolean> {
+  return (await db.account.findFirst({ select: { id: true } })) !== null;
+}
+
 export async function listAccountRows(db: Database): Promise<Account[]> {
   const rows = await db.account.findMany({ select: accountColumns, orderBy: { login: 'asc' } });
   return rows.map(toAccount);

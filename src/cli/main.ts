@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { accountCommand } from './account.ts';
 import { applyCommand } from './apply.ts';
@@ -9,8 +10,13 @@ import { migrateCommand } from './migrate.ts';
 import { serveCommand } from './serve.ts';
 import { sessionCommand } from './session.ts';
 
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
 const program = new Command('curfew')
   .description('Single sign-on in which every session ends on time, everywhere, and can be proven to have ended.')
+  .version(version)
   .addCommand(serveCommand())
   .addCommand(migrateCommand())
   .addCommand(applyCommand())

@@ -66,7 +66,7 @@ async function startDemo(config: Config, { db, secrets }: Storage, ports: DemoPo
     ...ports.taken.map((port) => `  (Port ${port} is in use, so a free one was taken.)`),
     ...prepared.newAccounts.map(
       ({ login, password, roles }) =>
-        `  Sign in as ${login}${roles.length > 0 ? ` (${roles.join(', ')})` : ''} with the password ${password} (shown only now)`,
+        `  Sign in as ${login}${roles.length > 0 ? ` (role ${roles.join(', ')})` : ''} with the password ${password} (shown only now)`,
     ),
     ...(prepared.newAccounts.length === 0
       ? ['  The accounts alice and admin are there; a new password: npx curfew account set-password alice']

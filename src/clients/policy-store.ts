@@ -7,6 +7,8 @@ import { findNewestPolicy, POLICY_CHANNEL } from './store.ts';
 export interface CurrentPolicy {
   version: number;
   policy: Policy;
+  /** Where it was declared: a file, or the demo. */
+  source?: string;
 }
 
 export interface PolicyStore {

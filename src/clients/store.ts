@@ -126,12 +126,14 @@ export async function lockApply(tx: Transaction): Promise<void> {
 
 export async function findNewestPolicy(
   db: Database | Transaction,
-): Promise<{ version: number; policy: Policy } | undefined> {
+): Promise<{ version: number; policy: Policy; source?: string } | undefined> {
   const row = await db.policyVersion.findFirst({
     orderBy: { version: 'desc' },
-    select: { version: true, policy: true },
+    select: { version: true, policy: true, source: true },
   });
-  return row === null ? undefined : { version: row.version, policy: row.policy as unknown as Policy };
+  if (row === null) return undefined;
+  const { version, policy, source } = row;
+  return { version, policy: policy as unknown as Policy, ...(source !== null && { source }) };
 }
 
 export interface NewPolicyVersion {

@@ -3,11 +3,17 @@ import { createAccount, findAccountByLogin } from '../accounts/accounts.ts';
 import type { PasswordHasher } from '../accounts/password-hasher.ts';
 import { applyDeclaration } from '../clients/apply.ts';
 import type { Database } from '../storage/database.ts';
-import { DEMO_CLIENTS, type DemoClientId, type DemoPortNumbers, demoDeclaration } from './demo-declaration.ts';
+import {
+  DEMO_CLIENTS,
+  DEMO_SOURCE,
+  type DemoClientId,
+  type DemoPortNumbers,
+  demoDeclaration,
+} from './demo-declaration.ts';
 
 const ACTOR = 'system:demo';
 
-const DEMO_ACCOUNTS = [
+export const DEMO_ACCOUNTS = [
   { login: 'alice', name: 'Alice Example', email: 'alice@example.test', roles: [] },
   { login: 'admin', name: 'Adam Administrator', email: 'admin@example.test', roles: ['admin'] },
 ] as const;
@@ -32,7 +38,7 @@ export async function prepareDemo(
   await applyDeclaration(db, demoDeclaration({ ports }), {
     actor: ACTOR,
     secrets: new Map(Object.entries(secrets)),
-    source: 'demo',
+    source: DEMO_SOURCE,
   });
 
   const newAccounts: PreparedDemo['newAccounts'] = [];

@@ -73,4 +73,11 @@ describe('the curfew command', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/curfew: missing\.yaml: there is no such file$.*^\s+at /ms);
   });
+
+  it('tells its version', async () => {
+    expect(await runCurfew(['--version'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+    });
+  });
 });
