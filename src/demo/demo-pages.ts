@@ -39,6 +39,7 @@ export function contentPage(site: DemoSite, page: DemoPage, session: DemoSession
           countdown('idle', 'Ends without activity in', deadlines.idleExpiresAt, now),
           countdown('absolute', 'Ends at the latest in', deadlines.absoluteExpiresAt, now),
         ];
+  const tokenExpiresAt = tokens?.accessTokenExpiresAt ?? now;
   const secondsLeft = countdowns.map(({ iso }) => Math.ceil((Date.parse(iso) - now.getTime()) / 1_000));
   return renderDemoView(site, 'content', {
     title: page.title,
@@ -50,7 +51,8 @@ export function contentPage(site: DemoSite, page: DemoPage, session: DemoSession
     serverTime: now.toISOString(),
     watchUrl: `${page.path}?watch=1`,
     watchSeconds: Math.max(1, Math.min(WATCH_SECONDS, ...secondsLeft)),
-    tokenLeft: timeLeft(tokens?.accessTokenExpiresAt ?? now, new Date()),
+    tokenExpiresAt: tokenExpiresAt.toISOString(),
+    tokenLeft: timeLeft(tokenExpiresAt, now),
     events: eventViews(session),
   });
 }

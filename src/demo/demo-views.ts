@@ -37,6 +37,7 @@ interface Views {
     serverTime: string;
     watchUrl: string;
     watchSeconds: number;
+    tokenExpiresAt: string;
     tokenLeft: string;
     events: EventView[];
   };

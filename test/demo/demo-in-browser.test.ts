@@ -66,6 +66,13 @@ describe('a page of a demo client', () => {
     await page.close();
   });
 
+  it('counts down what is left of the access token too', async () => {
+    const page = await browser.newPage();
+    await page.goto(`${payroll}sign-in`);
+    await page.getByText(/^0:5[0-8]$/).waitFor();
+    await page.close();
+  });
+
   it('hides its content while Curfew can’t be asked', async () => {
     const page = await browser.newPage();
     await page.goto(`${payroll}sign-in`);

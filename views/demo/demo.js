@@ -15,16 +15,16 @@ addEventListener('pageshow', (event) => {
 
 function watch(element) {
   const clocks = ['idle', 'absolute'].map((id) => document.getElementById(id)).filter((clock) => clock !== null);
+  const token = document.getElementById('token');
   const warning = document.getElementById('warning');
   let offset = Date.parse(element.dataset.serverTime) - Date.now();
   let nextPoll = Date.now() + POLL_MS;
   let asking = false;
 
   setInterval(() => {
-    const left = clocks.map((clock) => Date.parse(clock.dateTime) - Date.now() - offset);
-    clocks.forEach((clock, i) => {
-      clock.textContent = format(left[i]);
-    });
+    const leftUntil = (clock) => Date.parse(clock.dateTime) - Date.now() - offset;
+    for (const clock of [...clocks, token]) clock.textContent = format(leftUntil(clock));
+    const left = clocks.map(leftUntil);
     const least = Math.min(...left);
     const says = least <= WARN_MS ? 'Your session is about to end. Press “I am still here” to go on.' : '';
     if (warning.textContent !== says) warning.textContent = says;
