@@ -1,5 +1,6 @@
+import { statSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { runCurfew } from './curfew.ts';
+import { MAIN, runCurfew } from './curfew.ts';
 
 describe('the curfew command', () => {
   it.each([
@@ -79,5 +80,9 @@ describe('the curfew command', () => {
       code: 0,
       stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
     });
+  });
+
+  it('can be run by its name after every build, as npx runs it', () => {
+    expect(statSync(MAIN).mode & 0o111).toBe(0o111);
   });
 });
