@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import type { ChildKind, ChildSetting } from '../policy/limits.ts';
 import { builtInPolicy, type Policy, type PolicyDefault, type Rule, type RuleLimits } from '../policy/policy.ts';
 import { clientContradictions } from './client-contradictions.ts';
 import { type ClientDeclaration, clientSchema } from './client-metadata-schema.ts';
@@ -110,11 +111,19 @@ function readPolicy(value: unknown, problems: Problem[]): Pick<CurfewYaml, 'poli
   };
 }
 
-function completeDefault({ offline, ...limits }: RuleLimits): PolicyDefault {
-  const { offline: builtIn, ...others } = builtInPolicy.default;
-  if (offline === undefined) return { ...others, ...limits, offline: builtIn };
-  if (offline === 'forbid' || builtIn === 'forbid') return { ...others, ...limits, offline: 'forbid' };
-  return { ...others, ...limits, offline: { ...builtIn, ...offline } };
+function completeDefault({ offline, device, ...limits }: RuleLimits): PolicyDefault {
+  const builtIn = builtInPolicy.default;
+  return {
+    ...builtIn,
+    ...limits,
+    offline: completeChild(offline, builtIn.offline),
+    device: completeChild(device, builtIn.device),
+  };
+}
+
+function completeChild(stated: RuleLimits[ChildKind], builtIn: ChildSetting): ChildSetting {
+  if (stated === undefined) return builtIn;
+  return stated === 'forbid' || builtIn === 'forbid' ? 'forbid' : { ...builtIn, ...stated };
 }
 
 function invalid(fileName: string, source: YamlSource, problems: readonly Problem[]): AppError {

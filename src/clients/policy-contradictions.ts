@@ -1,7 +1,10 @@
 import { readDuration, writeDuration } from '../policy/durations.ts';
+import type { ChildKind } from '../policy/limits.ts';
 import type { PolicyDefault } from '../policy/policy.ts';
 import { asBlock, asList, asText, isBlock, type RawBlock, textsOf } from './raw-values.ts';
 import type { Path, Problem } from './yaml-source.ts';
+
+const CHILD_KINDS: readonly ChildKind[] = ['offline', 'device'];
 
 interface Times {
   idle: number | undefined;
@@ -58,14 +61,13 @@ function warnBeforeOverIdle(limits: RawBlock, path: Path): Problem[] {
 
 function defaultProblems(limits: RawBlock, builtIn: PolicyDefault): Problem[] {
   const path = ['policy', 'default'];
-  const offline = builtIn.offline === 'forbid' ? undefined : builtIn.offline;
   return [
     ...againstBuiltIn(timesOf(limits), { idle: builtIn.idleSeconds, absolute: builtIn.absoluteSeconds }, path),
-    ...againstBuiltIn(
-      timesOf(asBlock(limits.offline)),
-      { idle: offline?.idleSeconds, absolute: offline?.absoluteSeconds },
-      [...path, 'offline'],
-    ),
+    ...CHILD_KINDS.flatMap((kind) => {
+      const child = builtIn[kind] === 'forbid' ? undefined : builtIn[kind];
+      const times = { idle: child?.idleSeconds, absolute: child?.absoluteSeconds };
+      return againstBuiltIn(timesOf(asBlock(limits[kind])), times, [...path, kind]);
+    }),
     ...warnBeforeOverIdle(limits, path),
   ];
 }
@@ -86,28 +88,34 @@ function ruleProblems(rule: RawBlock, path: Path, byDefault: RawBlock, builtIn: 
   const when = asBlock(rule.when);
   const limitsPath = [...path, 'limits'];
   const kinds = asList(when.kind);
-  const isOfflineOnly = kinds.length > 0 && kinds.every((kind) => kind === 'offline');
-  const offlineDefault = offlineTimes(byDefault, builtIn);
+  const [onlyKind] = CHILD_KINDS.filter((child) => kinds.length > 0 && kinds.every((kind) => kind === child));
+  const childDefaults = {
+    offline: childTimes(byDefault, builtIn, 'offline'),
+    device: childTimes(byDefault, builtIn, 'device'),
+  };
   const sessionDefault = {
     idle: undefined,
     absolute: secondsOf(byDefault.absolute) ?? builtIn.absoluteSeconds,
   };
   return [
-    ...ruleTimes(timesOf(limits), isOfflineOnly ? offlineDefault : sessionDefault, limitsPath),
-    ...ruleTimes(timesOf(asBlock(limits.offline)), offlineDefault, [...limitsPath, 'offline']),
+    ...ruleTimes(timesOf(limits), onlyKind ? childDefaults[onlyKind] : sessionDefault, limitsPath),
+    ...CHILD_KINDS.flatMap((kind) =>
+      ruleTimes(timesOf(asBlock(limits[kind])), childDefaults[kind], [...limitsPath, kind]),
+    ),
     ...warnBeforeOverIdle(limits, limitsPath),
     ...empty(rule.when, [...path, 'when'], 'says nothing: what holds for everyone belongs in policy.default'),
     ...empty(rule.limits, limitsPath, 'sets no limit'),
-    ...empty(limits.offline, [...limitsPath, 'offline'], 'says nothing'),
-    ...withoutEffect(limits, when, limitsPath, offlineDefault === 'forbid'),
+    ...CHILD_KINDS.flatMap((kind) => empty(limits[kind], [...limitsPath, kind], 'says nothing')),
+    ...withoutEffect(limits, when, limitsPath, childDefaults),
   ];
 }
 
-function offlineTimes(byDefault: RawBlock, builtIn: PolicyDefault): Times | 'forbid' {
-  const { offline } = byDefault;
-  if (offline === 'forbid' || (offline === undefined && builtIn.offline === 'forbid')) return 'forbid';
-  const completion = builtIn.offline === 'forbid' ? undefined : builtIn.offline.absoluteSeconds;
-  return { idle: undefined, absolute: secondsOf(asBlock(offline).absolute) ?? completion };
+function childTimes(byDefault: RawBlock, builtIn: PolicyDefault, kind: ChildKind): Times | 'forbid' {
+  const setting = byDefault[kind];
+  const whole = builtIn[kind];
+  if (setting === 'forbid' || (setting === undefined && whole === 'forbid')) return 'forbid';
+  const completion = whole === 'forbid' ? undefined : whole.absoluteSeconds;
+  return { idle: undefined, absolute: secondsOf(asBlock(setting).absolute) ?? completion };
 }
 
 function ruleTimes(stated: Times, byDefault: Times | 'forbid', path: Path): Problem[] {
@@ -122,7 +130,12 @@ function empty(block: unknown, path: Path, message: string): Problem[] {
 
 const hasAny = (block: RawBlock, keys: readonly string[]): boolean => keys.some((key) => block[key] !== undefined);
 
-function withoutEffect(limits: RawBlock, when: RawBlock, path: Path, offlineIsForbidden: boolean): Problem[] {
+function withoutEffect(
+  limits: RawBlock,
+  when: RawBlock,
+  path: Path,
+  byDefault: Readonly<Record<ChildKind, Times | 'forbid'>>,
+): Problem[] {
   const problems: Problem[] = [];
   const refuse = (key: string, message: string): void => {
     problems.push({ path: [...path, key], message: `has no effect: ${message}`, at: 'key' });
@@ -131,12 +144,14 @@ function withoutEffect(limits: RawBlock, when: RawBlock, path: Path, offlineIsFo
     const kinds = asList(when.kind);
     if (hasAny(when, ['clients', 'data', 'labels'])) {
       refuse('concurrent', 'it counts sessions of a person, and this rule is about clients, data or labels');
-    } else if (kinds.length > 0 && !kinds.some((kind) => kind === 'browser' || kind === 'device')) {
-      refuse('concurrent', 'it counts browser and device sessions, and this rule is about others');
+    } else if (kinds.length > 0 && !kinds.includes('browser')) {
+      refuse('concurrent', 'it counts browser sessions, and this rule is about others');
     }
   }
-  if (limits.offline !== undefined && limits.offline !== 'forbid' && offlineIsForbidden) {
-    refuse('offline', 'policy.default forbids offline sessions, and a rule can only make it stricter');
+  for (const kind of CHILD_KINDS) {
+    if (limits[kind] !== undefined && limits[kind] !== 'forbid' && byDefault[kind] === 'forbid') {
+      refuse(kind, `policy.default forbids ${kind} sessions, and a rule can only make it stricter`);
+    }
   }
   return problems;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { readDuration } from '../policy/durations.ts';
-import { ACTIVITY_KINDS, type OfflineLimits, SESSION_KINDS } from '../policy/limits.ts';
+import { ACTIVITY_KINDS, type ChildLimits, SESSION_KINDS } from '../policy/limits.ts';
 import { parseCidr } from '../policy/network.ts';
 import type { Rule, RuleLimits } from '../policy/policy.ts';
 import { unknownKeyMessage } from './problem-list.ts';
@@ -41,13 +41,13 @@ const concurrent = z.union(
   { error: 'expected a whole number, or a block with max and onLimit' },
 );
 
-const offlineTimes = strict({
+const childTimes = strict({
   idle: duration.optional(),
   absolute: duration.optional(),
   endWith: z.enum(['session', 'none']).optional(),
 });
 
-const offline = z.union([z.literal('forbid'), offlineTimes], {
+const child = z.union([z.literal('forbid'), childTimes], {
   error: 'expected forbid, or a block with idle, absolute, endWith',
 });
 
@@ -60,12 +60,13 @@ const limitsShape = {
   warnBefore: duration.optional(),
   activity: z.array(z.enum(ACTIVITY_KINDS)).min(1).optional(),
   concurrent: concurrent.optional(),
-  offline: offline.optional(),
+  offline: child.optional(),
+  device: child.optional(),
 };
 
 type LimitsInFile = z.output<z.ZodObject<typeof limitsShape>>;
 
-function toRuleLimits({ activity, concurrent: sessions, offline: setting, ...durations }: LimitsInFile): RuleLimits {
+function toRuleLimits({ activity, concurrent: sessions, offline, device, ...durations }: LimitsInFile): RuleLimits {
   const limits: RuleLimits = {};
   for (const [key, limit] of Object.entries(DURATION_KEYS)) {
     const seconds = durations[key as keyof typeof DURATION_KEYS];
@@ -73,11 +74,12 @@ function toRuleLimits({ activity, concurrent: sessions, offline: setting, ...dur
   }
   if (activity !== undefined) limits.activity = ACTIVITY_KINDS.filter((kind) => activity.includes(kind));
   if (sessions !== undefined) limits.concurrent = sessions;
-  if (setting !== undefined) limits.offline = setting === 'forbid' ? setting : toOffline(setting);
+  if (offline !== undefined) limits.offline = offline === 'forbid' ? offline : toChild(offline);
+  if (device !== undefined) limits.device = device === 'forbid' ? device : toChild(device);
   return limits;
 }
 
-function toOffline({ idle, absolute, endWith }: z.output<typeof offlineTimes>): Partial<OfflineLimits> {
+function toChild({ idle, absolute, endWith }: z.output<typeof childTimes>): Partial<ChildLimits> {
   return {
     ...(idle === undefined ? {} : { idleSeconds: idle }),
     ...(absolute === undefined ? {} : { absoluteSeconds: absolute }),

@@ -1,4 +1,4 @@
-import type { Policy } from '../policy/policy.ts';
+import { builtInPolicy, type Policy } from '../policy/policy.ts';
 import type { Database, Transaction } from '../storage/database.ts';
 import type { ClientMetadata, DeclaredFacts, DisabledBy, RegisteredClient } from './client.ts';
 
@@ -132,8 +132,11 @@ export async function findNewestPolicy(
     select: { version: true, policy: true, source: true },
   });
   if (row === null) return undefined;
-  const { version, policy, source } = row;
-  return { version, policy: policy as unknown as Policy, ...(source !== null && { source }) };
+  const { version, source } = row;
+  const policy = row.policy as unknown as Policy;
+  // A version stored before a limit was known has the built-in one.
+  const complete = { ...policy, default: { ...builtInPolicy.default, ...policy.default } };
+  return { version, policy: complete, ...(source !== null && { source }) };
 }
 
 export interface NewPolicyVersion {

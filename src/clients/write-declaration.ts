@@ -1,4 +1,5 @@
 import { writeDuration } from '../policy/durations.ts';
+import type { ChildKind } from '../policy/limits.ts';
 import type { Rule, RuleLimits } from '../policy/policy.ts';
 import type { DeclaredFacts } from './client.ts';
 import { DURATION_KEYS } from './policy-schema.ts';
@@ -18,12 +19,13 @@ export function writeClient(client: DeclaredFacts): Written {
 }
 
 export function writeLimits(limits: RuleLimits): Written {
-  const { activity, concurrent, offline } = limits;
+  const { activity, concurrent, offline, device } = limits;
   return {
     ...writeDurations(limits),
     ...(activity === undefined ? {} : { activity }),
     ...(concurrent === undefined ? {} : { concurrent }),
-    ...(offline === undefined ? {} : { offline: offline === 'forbid' ? offline : writeOffline(offline) }),
+    ...(offline === undefined ? {} : { offline: writeChild(offline) }),
+    ...(device === undefined ? {} : { device: writeChild(device) }),
   };
 }
 
@@ -45,7 +47,8 @@ function writeDurations(limits: Pick<RuleLimits, (typeof DURATION_KEYS)[keyof ty
   );
 }
 
-function writeOffline(offline: Exclude<NonNullable<RuleLimits['offline']>, 'forbid'>): Written {
-  const { endWith, ...times } = offline;
+function writeChild(setting: NonNullable<RuleLimits[ChildKind]>): Written | 'forbid' {
+  if (setting === 'forbid') return setting;
+  const { endWith, ...times } = setting;
   return { ...writeDurations(times), ...(endWith === undefined ? {} : { endWith }) };
 }

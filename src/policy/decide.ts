@@ -1,4 +1,12 @@
-import type { ActivityKind, Decided, Limits, OfflineSetting, ParticipationLimits, SessionLimits } from './limits.ts';
+import type {
+  ActivityKind,
+  ChildKind,
+  ChildSetting,
+  Decided,
+  Limits,
+  ParticipationLimits,
+  SessionLimits,
+} from './limits.ts';
 import {
   type ClientFacts,
   type Facts,
@@ -49,31 +57,40 @@ export function decideParticipationLimits(policy: Policy, facts: SessionFacts & 
     refreshTokenSeconds: fromDefault(policy, 'refreshTokenSeconds', rules),
     activity: decideActivity(policy, rules),
     warnBeforeSeconds: decideWarnBefore(policy, rules, idleSeconds ?? fromDefault(policy, 'idleSeconds', rules)),
-    offline: decideOffline(policy, facts),
+    offline: decideChildSetting(policy, facts, 'offline'),
   };
 }
 
 /**
- * Decides the limits of the child session that consent to `offline_access` begins.
+ * Decides the limits of the child session that consent to `offline_access` or the approval of a device begins.
  *
- * @param facts of the session it comes from; rules for `kind: offline` count as well as those for that kind
- * @returns `forbid` where no such session may begin (then `offline_access` is ignored, OIDC Core §11)
+ * @param facts of the session it comes from; rules for the kind of the child count as well as those for that kind
+ * @returns `forbid` where no such session may begin (then `offline_access` is ignored, OIDC Core §11, and a device refused)
  */
-export function decideOfflineLimits(policy: Policy, facts: SessionFacts & ClientFacts): 'forbid' | SessionLimits {
-  const { offline } = policy.default;
-  if (offline === 'forbid' || decideOffline(policy, facts).value === 'forbid') return 'forbid';
-  const rules = matchingRules(policy, { ...facts, kind: 'offline' });
+export function decideChildLimits(
+  policy: Policy,
+  facts: SessionFacts & ClientFacts,
+  kind: ChildKind,
+): 'forbid' | SessionLimits {
+  const setting = policy.default[kind];
+  if (setting === 'forbid' || decideChildSetting(policy, facts, kind).value === 'forbid') return 'forbid';
+  const rules = matchingRules(policy, { ...facts, kind });
   const setters = [
-    ...rulesAboutOffline(policy, facts).map(({ name, limits }) => ({ name, limits: timesOf(limits.offline) })),
-    ...rules.filter(({ when }) => when.kind?.includes('offline')),
+    ...rulesAboutChild(policy, facts, kind).map(({ name, limits }) => ({ name, limits: timesOf(limits[kind]) })),
+    ...rules.filter(({ when }) => when.kind?.includes(kind)),
   ];
-  const idleSeconds = tighten('idleSeconds', byDefault(offline.idleSeconds), setters);
+  const idleSeconds = tighten('idleSeconds', byDefault(setting.idleSeconds), setters);
   return {
     idleSeconds,
-    absoluteSeconds: tighten('absoluteSeconds', byDefault(offline.absoluteSeconds), setters),
+    absoluteSeconds: tighten('absoluteSeconds', byDefault(setting.absoluteSeconds), setters),
     activity: decideActivity(policy, rules),
     warnBeforeSeconds: decideWarnBefore(policy, rules, idleSeconds),
   };
+}
+
+/** Decides whether such a child session may begin at all, and whether it ends with the session it comes from. */
+export function decideChildSetting(policy: Policy, facts: Facts, kind: ChildKind): Decided<ChildSetting> {
+  return fromDefault(policy, kind, rulesAboutChild(policy, facts, kind));
 }
 
 /** Decides how long a token without a session lives (client_credentials, RFC 6749 §4.4): rules about people don't match. */
@@ -96,7 +113,7 @@ const withValue = <K extends string, V>(key: K, value: V | undefined): { [P in K
   value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
 
 type AlwaysSet = Exclude<keyof Limits, 'concurrent'>;
-type SetWhole = Exclude<keyof Limits, 'offline'>;
+type SetWhole = Exclude<keyof Limits, ChildKind>;
 
 function fromDefault<L extends AlwaysSet>(policy: Policy, limit: L, setters: readonly Setter[]): Decided<Limits[L]> {
   return tighten(limit, byDefault(policy.default[limit] as Limits[L]), setters);
@@ -126,16 +143,12 @@ function decideWarnBefore(policy: Policy, setters: readonly Setter[], idle: Deci
   return capWarnBefore(fromDefault(policy, 'warnBeforeSeconds', setters), idle);
 }
 
-/** Rules for the session that would be the parent and rules for offline sessions both have a say. */
-function rulesAboutOffline(policy: Policy, facts: Facts): Rule[] {
-  return policy.rules.filter(({ when }) => matches(when, facts) || matches(when, { ...facts, kind: 'offline' }));
+/** Rules for the session that would be the parent and rules for the kind of the child both have a say. */
+function rulesAboutChild(policy: Policy, facts: Facts, kind: ChildKind): Rule[] {
+  return policy.rules.filter(({ when }) => matches(when, facts) || matches(when, { ...facts, kind }));
 }
 
-function decideOffline(policy: Policy, facts: Facts): Decided<OfflineSetting> {
-  return fromDefault(policy, 'offline', rulesAboutOffline(policy, facts));
-}
-
-function timesOf(offline: RuleLimits['offline']): RuleLimits {
-  if (offline === undefined || offline === 'forbid') return {};
-  return { ...withValue('idleSeconds', offline.idleSeconds), ...withValue('absoluteSeconds', offline.absoluteSeconds) };
+function timesOf(setting: RuleLimits[ChildKind]): RuleLimits {
+  if (setting === undefined || setting === 'forbid') return {};
+  return { ...withValue('idleSeconds', setting.idleSeconds), ...withValue('absoluteSeconds', setting.absoluteSeconds) };
 }

@@ -8,9 +8,12 @@ export type SessionKind = (typeof SESSION_KINDS)[number];
 /** How many sessions of a kind a person may have, and what happens at one more. */
 export type ConcurrentLimit = { max: number; onLimit: 'end-oldest' | 'refuse' };
 
-/** `endWith: session` ends the offline session with the session it came from, a timeout or sign-out of it included. */
-export type OfflineLimits = { idleSeconds: number; absoluteSeconds: number; endWith: 'session' | 'none' };
-export type OfflineSetting = 'forbid' | OfflineLimits;
+/** Kinds of sessions that come from a browser's, and the limits that rule them. */
+export type ChildKind = 'offline' | 'device';
+
+/** `endWith: session` ends the child session with the session it came from, a timeout or sign-out of it included. */
+export type ChildLimits = { idleSeconds: number; absoluteSeconds: number; endWith: 'session' | 'none' };
+export type ChildSetting = 'forbid' | ChildLimits;
 
 /** Everything that policy limits. Types rather than interfaces here: they are stored as JSON. */
 export type Limits = {
@@ -22,7 +25,8 @@ export type Limits = {
   warnBeforeSeconds: number;
   activity: ActivityKind[];
   concurrent: ConcurrentLimit;
-  offline: OfflineSetting;
+  offline: ChildSetting;
+  device: ChildSetting;
 };
 
 /** A limit together with the rule that set it: `default`, `anonymous` (the built-in cap), or the name of a rule. */
@@ -50,5 +54,5 @@ export type ParticipationLimits = {
   refreshTokenSeconds: Decided<number>;
   activity: Decided<ActivityKind[]>;
   warnBeforeSeconds: Decided<number>;
-  offline: Decided<OfflineSetting>;
+  offline: Decided<ChildSetting>;
 };

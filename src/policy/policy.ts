@@ -1,4 +1,4 @@
-import type { Limits, OfflineLimits, SessionKind } from './limits.ts';
+import type { ChildKind, ChildLimits, Limits, SessionKind } from './limits.ts';
 
 /** When a rule applies: every key that is present must match, and any entry of its list is enough. */
 export type When = {
@@ -14,7 +14,7 @@ export type When = {
   kind?: SessionKind[];
 };
 
-export type RuleLimits = Partial<Omit<Limits, 'offline'>> & { offline?: 'forbid' | Partial<OfflineLimits> };
+export type RuleLimits = Partial<Omit<Limits, ChildKind>> & { [K in ChildKind]?: 'forbid' | Partial<ChildLimits> };
 
 export type Rule = { name: string; when: When; limits: RuleLimits };
 
@@ -42,6 +42,7 @@ export const builtInPolicy: Policy = {
     warnBeforeSeconds: 2 * MINUTE,
     activity: ['interactive', 'refresh'],
     offline: { idleSeconds: 14 * DAY, absoluteSeconds: 30 * DAY, endWith: 'none' },
+    device: { idleSeconds: 14 * DAY, absoluteSeconds: 30 * DAY, endWith: 'none' },
   },
   rules: [
     {

@@ -1,4 +1,4 @@
-import { ACTIVITY_KINDS, type ConcurrentLimit, type Limits, type OfflineSetting } from './limits.ts';
+import { ACTIVITY_KINDS, type ChildKind, type ChildSetting, type ConcurrentLimit, type Limits } from './limits.ts';
 import type { RuleLimits } from './policy.ts';
 
 type Strictness = {
@@ -21,7 +21,8 @@ export const strictest: Strictness = {
   activity: (one, other) =>
     ACTIVITY_KINDS.filter((kind) => kind === 'interactive' || (one.includes(kind) && other.includes(kind))),
   concurrent: strictestConcurrent,
-  offline: strictestOffline,
+  offline: strictestChild,
+  device: strictestChild,
 };
 
 function strictestConcurrent(one: ConcurrentLimit, other: ConcurrentLimit): ConcurrentLimit {
@@ -29,7 +30,7 @@ function strictestConcurrent(one: ConcurrentLimit, other: ConcurrentLimit): Conc
   return other.onLimit === 'refuse' ? other : one;
 }
 
-function strictestOffline(one: OfflineSetting, other: NonNullable<RuleLimits['offline']>): OfflineSetting {
+function strictestChild(one: ChildSetting, other: NonNullable<RuleLimits[ChildKind]>): ChildSetting {
   if (one === 'forbid' || other === 'forbid') return 'forbid';
   return {
     idleSeconds: Math.min(one.idleSeconds, other.idleSeconds ?? one.idleSeconds),

@@ -1,13 +1,10 @@
 import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider';
-import type { Binding } from '../artifacts/artifact.ts';
 import { hashArtifact } from '../artifacts/bearer-hash.ts';
-import { findLiveArtifact, storeBoundArtifact } from '../artifacts/store.ts';
-import { beginOfflineSession } from '../sessions/begin-offline-session.ts';
-import { lockClientOfSessions, recordActivity } from '../sessions/store.ts';
-import type { Transaction } from '../storage/database.ts';
+import { storeBoundArtifact } from '../artifacts/store.ts';
+import { lockClientOfSessions } from '../sessions/store.ts';
 import { transact } from '../storage/transact.ts';
 import type { AdapterParts } from './adapter-parts.ts';
-import { originOf, registeredClient, stateOf } from './request-state.ts';
+import { beginChild, recordAuthorization } from './begin-child.ts';
 import { sessionLost } from './session-expired.ts';
 
 /**
@@ -27,8 +24,8 @@ export async function issueCode(
   const issued = await transact(parts.db, async (tx) => {
     const isOffline = payload.scope?.split(' ').includes('offline_access') ?? false;
     if (isOffline) await lockClientOfSessions(tx, payload.clientId ?? '');
-    if (!(await recordCodeActivity(tx, ctx, online))) return false;
-    const binding = isOffline ? await goOffline(parts, tx, ctx, online) : online;
+    if (!(await recordAuthorization(tx, ctx, online))) return false;
+    const binding = isOffline ? await beginChild(parts, tx, ctx, online, 'offline') : online;
     if (binding === undefined) return false;
     const idHash = hashArtifact('AuthorizationCode', id);
     const bound = { ...payload, sessionUid: binding.sessionUid, grantId: binding.sid, sid: binding.sid };
@@ -46,56 +43,4 @@ export async function issueCode(
     );
   });
   if (!issued) throw sessionLost(ctx);
-}
-
-async function recordCodeActivity(
-  tx: Transaction,
-  ctx: KoaContextWithOIDC,
-  { sessionUid, sid }: Binding,
-): Promise<boolean> {
-  const { bound } = stateOf(ctx);
-  const kind = ctx.oidc.prompts.has('none') ? 'silent' : 'interactive';
-  const deadlines = await recordActivity(tx, {
-    sessionUid,
-    sid,
-    movesSession: bound?.sessionActivity.includes(kind) ?? false,
-    movesParticipation: bound?.activity.includes(kind) ?? false,
-    origin: originOf(ctx),
-  });
-  return deadlines !== undefined;
-}
-
-/** Begins the offline session and gives it a grant of its own, a copy of the one that was consented to. */
-async function goOffline(
-  { cipher, policy }: AdapterParts,
-  tx: Transaction,
-  ctx: KoaContextWithOIDC,
-  online: Binding,
-): Promise<Binding | undefined> {
-  const { account, begun, loaded } = stateOf(ctx);
-  const client = registeredClient(ctx);
-  const session = begun ?? loaded?.session;
-  if (!account || !client || !session) return undefined;
-  const child = await beginOfflineSession(tx, policy(), { session, account, client, origin: originOf(ctx) });
-  if (child === undefined) return undefined;
-
-  const parentHash = hashArtifact('Grant', online.sid);
-  const parentGrant = await findLiveArtifact(tx, parentHash);
-  if (parentGrant === undefined) return undefined;
-  const grant = cipher.open(parentGrant.payload, parentHash);
-  const idHash = hashArtifact('Grant', child.sid);
-  const { exp: _exp, ...rest } = grant;
-  const stored = await storeBoundArtifact(
-    tx,
-    {
-      idHash,
-      model: 'Grant',
-      clientId: client.clientId,
-      accountId: session.accountId ?? undefined,
-      payload: cipher.seal({ ...rest, jti: child.sid }, idHash),
-      lifetimeSeconds: 400 * 86_400,
-    },
-    child,
-  );
-  return stored ? child : undefined;
 }

@@ -128,6 +128,7 @@ policy:
         activity: ['interactive', 'refresh'],
         concurrent: { max: 5, onLimit: 'end-oldest' },
         offline: { idleSeconds: 604_800, absoluteSeconds: 2_592_000, endWith: 'none' },
+        device: { idleSeconds: 1_209_600, absoluteSeconds: 2_592_000, endWith: 'none' },
       },
       rules: [
         {
@@ -635,7 +636,7 @@ describe('rules of the policy', () => {
     [
       'a session limit for offline sessions',
       '{ name: r, when: { kind: [offline] }, limits: { concurrent: 1 } }',
-      '7:55: policy.rules[0].limits.concurrent: has no effect: it counts browser and device sessions, and this rule is about others',
+      '7:55: policy.rules[0].limits.concurrent: has no effect: it counts browser sessions, and this rule is about others',
     ],
     ['no block', 'restricted', '7:7: policy.rules[0]: expected a block of keys'],
   ])('with %s', (_what, rule, problem) => {
@@ -672,7 +673,8 @@ describe('rules of the policy', () => {
     '{ name: r, when: { kind: [offline] }, limits: { idle: 20d } }',
     '{ name: r, when: { roles: [a] }, limits: { absolute: 10m } }',
     '{ name: r, when: { roles: [a] }, limits: { accessToken: 1h } }',
-    '{ name: r, when: { kind: [device] }, limits: { concurrent: 1 } }',
+    '{ name: r, when: { kind: [device] }, limits: { idle: 20d, device: { idle: 1d } } }',
+    '{ name: r, when: { kind: [device, browser] }, limits: { concurrent: 1 } }',
   ])('%s is possible', (rule) => {
     expect(problemsIn(withRule(rule))).toEqual([]);
   });

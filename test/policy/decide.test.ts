@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
-  decideOfflineLimits,
+  decideChildLimits,
+  decideChildSetting,
   decideParticipationLimits,
   decideServiceLimits,
   decideSessionLimits,
@@ -54,7 +55,7 @@ describe('the built-in policy', () => {
   });
 
   it('lets an offline session live 14 days idle and 30 days in all', () => {
-    expect(decideOfflineLimits(builtInPolicy, { ...employee, ...chat })).toEqual({
+    expect(decideChildLimits(builtInPolicy, { ...employee, ...chat }, 'offline')).toEqual({
       idleSeconds: { value: 1_209_600, rule: 'default' },
       absoluteSeconds: { value: 2_592_000, rule: 'default' },
       activity: { value: ['interactive', 'refresh'], rule: 'default' },
@@ -234,7 +235,7 @@ describe('an offline session', () => {
       rule('week', { roles: ['staff'] }, { offline: { idleSeconds: 604_800 } }),
       rule('restricted', { data: ['internal'] }, { offline: 'forbid' }),
     );
-    expect(decideOfflineLimits(policy, facts)).toBe('forbid');
+    expect(decideChildLimits(policy, facts, 'offline')).toBe('forbid');
     expect(decideParticipationLimits(policy, facts).offline).toEqual({ value: 'forbid', rule: 'restricted' });
   });
 
@@ -243,12 +244,12 @@ describe('an offline session', () => {
     ['offline sessions', { kind: ['offline'] }],
   ])('is forbidden by a rule for %s', (_what, when) => {
     const policy = policyWith(rule('none', when, { offline: 'forbid' }));
-    expect(decideOfflineLimits(policy, facts)).toBe('forbid');
+    expect(decideChildLimits(policy, facts, 'offline')).toBe('forbid');
   });
 
   it('is not forbidden by a rule for other sessions', () => {
     const policy = policyWith(rule('none', { kind: ['device'] }, { offline: 'forbid' }));
-    expect(decideOfflineLimits(policy, facts)).not.toBe('forbid');
+    expect(decideChildLimits(policy, facts, 'offline')).not.toBe('forbid');
   });
 
   it('is forbidden where the default forbids it, whatever a rule says', () => {
@@ -256,7 +257,7 @@ describe('an offline session', () => {
       default: { ...builtInPolicy.default, offline: 'forbid' },
       rules: [rule('week', {}, { offline: { idleSeconds: 604_800, absoluteSeconds: 604_800, endWith: 'none' } })],
     };
-    expect(decideOfflineLimits(policy, facts)).toBe('forbid');
+    expect(decideChildLimits(policy, facts, 'offline')).toBe('forbid');
   });
 
   it('has the strictest of every offline setting and of rules for its kind', () => {
@@ -270,7 +271,7 @@ describe('an offline session', () => {
       rule('offline', { kind: ['offline'] }, { idleSeconds: 86_400, activity: ['refresh'] }),
       rule('browsers', { kind: ['browser'] }, { idleSeconds: 90, activity: ['interactive'] }),
     );
-    expect(decideOfflineLimits(policy, facts)).toEqual({
+    expect(decideChildLimits(policy, facts, 'offline')).toEqual({
       idleSeconds: { value: 86_400, rule: 'offline' },
       absoluteSeconds: { value: 864_000, rule: 'chat' },
       activity: { value: ['interactive', 'refresh'], rule: 'default' },
@@ -283,10 +284,38 @@ describe('an offline session', () => {
   });
 
   it('is not limited by what limits the session that it comes from', () => {
-    expect(decideOfflineLimits(builtInPolicy, { ...admin, ...chat })).toMatchObject({
+    expect(decideChildLimits(builtInPolicy, { ...admin, ...chat }, 'offline')).toMatchObject({
       idleSeconds: { value: 1_209_600, rule: 'default' },
       activity: { value: ['interactive'], rule: 'privileged people' },
     });
+  });
+});
+
+describe('a device session', () => {
+  const facts = { ...employee, ...chat };
+
+  it('has limits of its own, and is not forbidden by what forbids offline sessions', () => {
+    const policy = policyWith(
+      rule('no offline', {}, { offline: 'forbid' }),
+      rule('devices', { kind: ['device'] }, { idleSeconds: 86_400, device: { endWith: 'session' } }),
+      rule('staff', { roles: ['staff'] }, { idleSeconds: 60, device: { absoluteSeconds: 604_800 } }),
+    );
+    expect(decideChildLimits(policy, facts, 'offline')).toBe('forbid');
+    expect(decideChildLimits(policy, facts, 'device')).toMatchObject({
+      idleSeconds: { value: 86_400, rule: 'devices' },
+      absoluteSeconds: { value: 604_800, rule: 'staff' },
+    });
+    expect(decideChildSetting(policy, facts, 'device').value).toMatchObject({ endWith: 'session' });
+  });
+
+  it.each<[string, When]>([
+    ['the session that it comes from', { kind: ['browser'] }],
+    ['devices', { kind: ['device'] }],
+    ['the client', { clients: ['chat'] }],
+  ])('is forbidden by a rule for %s', (_what, when) => {
+    const policy = policyWith(rule('none', when, { device: 'forbid' }));
+    expect(decideChildLimits(policy, facts, 'device')).toBe('forbid');
+    expect(decideChildLimits(policy, facts, 'offline')).not.toBe('forbid');
   });
 });
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { decideOfflineLimits, decideParticipationLimits, decideSessionLimits } from '../../src/policy/decide.ts';
+import { decideChildLimits, decideParticipationLimits, decideSessionLimits } from '../../src/policy/decide.ts';
 import {
   ACTIVITY_KINDS,
+  type ChildSetting,
   type Decided,
-  type OfflineSetting,
   SESSION_KINDS,
   type SessionLimits,
 } from '../../src/policy/limits.ts';
@@ -20,7 +20,7 @@ const concurrent = fc.record({
   max: fc.integer({ min: 1, max: 5 }),
   onLimit: fc.constantFrom('end-oldest' as const, 'refuse' as const),
 });
-const offlineParts = {
+const childParts = {
   idleSeconds: seconds,
   absoluteSeconds: seconds,
   endWith: fc.constantFrom('session' as const, 'none' as const),
@@ -35,16 +35,14 @@ const numbers = {
   warnBeforeSeconds: seconds,
   activity,
 };
+const wholeChild = fc.oneof(forbid, { weight: 9, arbitrary: fc.record(childParts) });
+const partOfChild = fc.oneof(forbid, { weight: 9, arbitrary: fc.record(childParts, { requiredKeys: [] }) });
 const policyDefault: fc.Arbitrary<PolicyDefault> = fc.record(
-  { ...numbers, concurrent, offline: fc.oneof(forbid, { weight: 9, arbitrary: fc.record(offlineParts) }) },
-  { requiredKeys: [...(Object.keys(numbers) as (keyof typeof numbers)[]), 'offline'] },
+  { ...numbers, concurrent, offline: wholeChild, device: wholeChild },
+  { requiredKeys: [...(Object.keys(numbers) as (keyof typeof numbers)[]), 'offline', 'device'] },
 );
 const limits: fc.Arbitrary<RuleLimits> = fc.record(
-  {
-    ...numbers,
-    concurrent,
-    offline: fc.oneof(forbid, { weight: 9, arbitrary: fc.record(offlineParts, { requiredKeys: [] }) }),
-  },
+  { ...numbers, concurrent, offline: partOfChild, device: partOfChild },
   { requiredKeys: [] },
 );
 const when: fc.Arbitrary<When> = fc.record(
@@ -85,7 +83,7 @@ function expectNotLooser(stricter: AnyLimits, looser: AnyLimits): void {
     if (typeof before.value === 'number') expect(after).toBeLessThanOrEqual(before.value);
     if (limit === 'activity') expect(before.value).toEqual(expect.arrayContaining(after as string[]));
     if (limit === 'concurrent') expectFewerSessions(after, before.value);
-    if (limit === 'offline') expectOfflineNotLooser(after as OfflineSetting, before.value as OfflineSetting);
+    if (limit === 'offline') expectOfflineNotLooser(after as ChildSetting, before.value as ChildSetting);
   }
 }
 
@@ -97,7 +95,7 @@ function expectFewerSessions(after: unknown, before: unknown): void {
   expect(rank(after)).toBeLessThanOrEqual(rank(before));
 }
 
-function expectOfflineNotLooser(after: OfflineSetting, before: OfflineSetting): void {
+function expectOfflineNotLooser(after: ChildSetting, before: ChildSetting): void {
   if (after === 'forbid') return;
   if (before === 'forbid') throw new Error('offline sessions were forbidden and are not any more');
   expect(after.idleSeconds).toBeLessThanOrEqual(before.idleSeconds);
@@ -111,13 +109,21 @@ function expectWarning(after: SessionLimits, before: SessionLimits): void {
   expect(after.warnBeforeSeconds.value).toBeLessThanOrEqual(idle);
 }
 
+function expectChildNotLooser(after: 'forbid' | SessionLimits, before: 'forbid' | SessionLimits): void {
+  if (after === 'forbid') return;
+  if (before === 'forbid') throw new Error('child sessions were forbidden and are not any more');
+  expectNotLooser(after, before);
+  expectWarning(after, before);
+}
+
 const valuesOf = (decided: 'forbid' | AnyLimits): unknown =>
   decided === 'forbid' ? decided : Object.fromEntries(Object.entries(decided).map(([limit, by]) => [limit, by?.value]));
 
 const everyDecision = (policy: Policy, known: SessionFacts & ClientFacts) => ({
   session: decideSessionLimits(policy, known),
   participation: decideParticipationLimits(policy, known),
-  offline: decideOfflineLimits(policy, known),
+  offline: decideChildLimits(policy, known, 'offline'),
+  device: decideChildLimits(policy, known, 'device'),
 });
 
 describe('strictest wins', () => {
@@ -129,11 +135,8 @@ describe('strictest wins', () => {
         expectNotLooser(after.session, before.session);
         expectWarning(after.session, before.session);
         expectNotLooser(after.participation, before.participation);
-        if (before.offline === 'forbid') expect(after.offline).toBe('forbid');
-        else if (after.offline !== 'forbid') {
-          expectNotLooser(after.offline, before.offline);
-          expectWarning(after.offline, before.offline);
-        }
+        expectChildNotLooser(after.offline, before.offline);
+        expectChildNotLooser(after.device, before.device);
       }),
       { numRuns: 1000 },
     );
@@ -150,6 +153,7 @@ describe('strictest wins', () => {
         expect(valuesOf(second.session)).toEqual(valuesOf(first.session));
         expect(valuesOf(second.participation)).toEqual(valuesOf(first.participation));
         expect(valuesOf(second.offline)).toEqual(valuesOf(first.offline));
+        expect(valuesOf(second.device)).toEqual(valuesOf(first.device));
       }),
     );
   });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { disableAccount } from '../../src/accounts/accounts.ts';
 import { storeBoundArtifact } from '../../src/artifacts/store.ts';
 import { logoutClient } from '../../src/clients/registry.ts';
-import { beginOfflineSession } from '../../src/sessions/begin-offline-session.ts';
+import { beginChildSession } from '../../src/sessions/begin-child-session.ts';
 import { endParticipations, endSessions } from '../../src/sessions/end-sessions.ts';
 import { joinSession } from '../../src/sessions/join-session.ts';
 import { findLiveSession, lockClientOfSessions, recordActivity } from '../../src/sessions/store.ts';
@@ -146,7 +146,7 @@ describe('ends at once, of hundreds of sessions with their offline sessions, dea
         return [
           recordActivity(database.db, { sessionUid, movesSession: true, movesParticipation: false, origin }),
           joinSession(database.db, policyOf(), joining(session, n % 2 === 0 ? 'other' : 'third')),
-          transact(database.db, (tx) => beginOfflineSession(tx, offlineWithParent, joining(session, 'other'))),
+          transact(database.db, (tx) => beginChildSession(tx, offlineWithParent, joining(session, 'other'), 'offline')),
         ];
       });
       await Promise.race(used);
@@ -167,7 +167,7 @@ describe('an offline session that begins while its parent ends', () => {
       await lockClientOfSessions(tx, 'app');
       const activity = { sessionUid: session.uid, sid, movesSession: true, movesParticipation: true, origin };
       if (!(await recordActivity(tx, activity))) return undefined;
-      const child = await beginOfflineSession(tx, policy, joining(session));
+      const child = await beginChildSession(tx, policy, joining(session), 'offline');
       if (child === undefined) return undefined;
       const code = { idHash: newHash(), model: 'AuthorizationCode', payload: Uint8Array.of(1), lifetimeSeconds: 60 };
       await storeBoundArtifact(tx, code, child);
@@ -226,7 +226,7 @@ describe('an offline session that begins while its parent ends', () => {
     const lock = await holdLock(database, 'SELECT FROM participation WHERE sid = $1 FOR UPDATE', [sid]);
     const ended = endSessions(database.db, { uids: [session.uid] }, byAdministrator);
     await untilWaiting(database, 1);
-    const child = transact(database.db, (tx) => beginOfflineSession(tx, policyOf(), joining(session)));
+    const child = transact(database.db, (tx) => beginChildSession(tx, policyOf(), joining(session), 'offline'));
     await untilWaiting(database, 2);
     await lock.release();
     await ended;

@@ -5,7 +5,7 @@ import type { Binding } from '../../src/artifacts/artifact.ts';
 import { storeBoundArtifact } from '../../src/artifacts/store.ts';
 import type { Limits } from '../../src/policy/limits.ts';
 import { builtInPolicy, type Rule } from '../../src/policy/policy.ts';
-import { beginOfflineSession } from '../../src/sessions/begin-offline-session.ts';
+import { beginChildSession } from '../../src/sessions/begin-child-session.ts';
 import { type BeginResult, beginSession, type PolicyInForce, type SignIn } from '../../src/sessions/begin-session.ts';
 import { type Joining, joinSession } from '../../src/sessions/join-session.ts';
 import type { LiveParticipation, LiveSession } from '../../src/sessions/session.ts';
@@ -93,7 +93,7 @@ export async function givenChild(
   session: Joining['session'],
   { policy = policyOf(), clientId = 'app' } = {},
 ): Promise<Binding> {
-  const child = await transact(db, (tx) => beginOfflineSession(tx, policy, joining(session, clientId)));
+  const child = await transact(db, (tx) => beginChildSession(tx, policy, joining(session, clientId), 'offline'));
   if (child === undefined) throw new Error('no offline session');
   return child;
 }
