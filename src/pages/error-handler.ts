@@ -5,6 +5,7 @@ import { setSecurityHeaders } from './security-headers.ts';
 
 /** The part of a pino logger that is used here. */
 export interface ErrorLog {
+  warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
 
@@ -22,11 +23,21 @@ export function handleErrors(pages: Pages, issuer: string, log: ErrorLog): Middl
       if (ctx.body == null && ctx.respond !== false) refuseUnserved(ctx.status);
     } catch (error) {
       const refusal = readError(error);
-      if (refusal.status >= 500 && refusal.status !== 501)
-        log.error({ err: error, method: ctx.method, path: ctx.path }, 'a request failed');
+      logFailure(log, ctx, refusal.status, error);
       answer(ctx, pages, issuer, refusal);
     }
   };
+}
+
+/** What passes by itself, an outage, gets a line without a stack: there is one for each request meanwhile. */
+export function logFailure(
+  log: ErrorLog,
+  { method, path }: { method: string; path: string },
+  status: number,
+  error: unknown,
+): void {
+  if (status === 503) log.warn({ method, path, reason: (error as Error).message }, 'a request was refused for now');
+  else if (status >= 500 && status !== 501) log.error({ err: error, method, path }, 'a request failed');
 }
 
 function answer(ctx: Context, pages: Pages, issuer: string, refusal: Refusal): void {

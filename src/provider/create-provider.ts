@@ -1,5 +1,6 @@
 import { errors, type KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { secretMatches } from '../clients/secret.ts';
+import { type ErrorLog, logFailure } from '../pages/error-handler.ts';
 import { isUnavailable } from '../storage/availability.ts';
 import { type ConfigurationParts, createConfiguration } from './configuration.ts';
 import { allowRegisteredOrigins } from './cross-origin.ts';
@@ -7,7 +8,7 @@ import { authorizationUrl } from './interactions.ts';
 import { stateOf } from './request-state.ts';
 
 export interface ProviderParts extends Omit<ConfigurationParts, 'renderError'> {
-  log: { error(fields: object, message: string): void };
+  log: ErrorLog;
 }
 
 /**
@@ -71,9 +72,9 @@ export function createProvider(parts: ProviderParts): Provider {
 
   function answerFailure(ctx: KoaContextWithOIDC, failure: unknown): void {
     const unavailable = isUnavailable(failure);
-    if (!unavailable) parts.log.error({ err: failure, method: ctx.method, path: ctx.path }, 'a request failed');
     ctx.remove('Location');
     ctx.status = unavailable ? 503 : 500;
+    logFailure(parts.log, ctx, ctx.status, failure);
     if (unavailable) ctx.set('Retry-After', '5');
     const error = unavailable ? 'temporarily_unavailable' : 'server_error';
     const description = unavailable

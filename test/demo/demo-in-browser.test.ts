@@ -22,7 +22,7 @@ beforeEach(async () => {
   provider = await startStandInProvider();
   const ports = await openDemoPorts([0, 0]);
   provider.setUp(ports.numbers, secret);
-  const log = { error: () => undefined };
+  const log = { warn: () => undefined, error: () => undefined };
   demo = startDemoClients({
     issuer: provider.issuer,
     ports,

@@ -65,7 +65,8 @@ export async function startPageServer(
   const { port } = server.address() as AddressInfo;
   const origin = `http://127.0.0.1:${port}`;
   const logged: object[] = [];
-  const log = { error: (fields: object) => void logged.push(fields) };
+  const keep = (fields: object) => void logged.push(fields);
+  const log = { warn: keep, error: keep };
   const routes = createPageRoutes({ issuer: origin, key, interactions, sessions, log });
   app.use(routes.errors).use(routes.formChain).use(routes.assets).use(routes.routes).use(routes.allowedMethods);
   app.use((ctx, next) => started.behind(ctx, next));

@@ -52,7 +52,7 @@ policy:${policy}`,
     issuer: curfew.issuer,
     ports,
     secrets: { 'team-wiki': SECRET, 'payroll-admin': SECRET },
-    log: { error: () => undefined },
+    log: { warn: () => undefined, error: () => undefined },
   });
   const [wiki = '', payroll = ''] = demo.addresses.map(({ address }) => address);
   return {
