@@ -9,6 +9,7 @@ import { keysCommand } from './keys.ts';
 import { migrateCommand } from './migrate.ts';
 import { serveCommand } from './serve.ts';
 import { sessionCommand } from './session.ts';
+import { shieldUids } from './shield-uids.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -47,7 +48,7 @@ async function main(): Promise<void> {
   // Whoever reads the output may have seen enough, as `head` has.
   process.stdout.on('error', () => undefined);
   try {
-    await program.parseAsync();
+    await program.parseAsync(shieldUids(process.argv.slice(2)), { from: 'user' });
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     // Commander has written its own already.

@@ -148,3 +148,15 @@ describe('curfew session end', () => {
     expect(await curfew('end', 'nothing', '--note', 'x')).toMatchObject({ code: 1 });
   });
 });
+
+it.each([
+  ['show', []],
+  ['end', ['--note', 'why']],
+])('curfew session %s takes a uid that begins with a dash for a uid', async (command, options) => {
+  const uid = `-${'x'.repeat(42)}`;
+  expect(await curfew(command, uid, ...options)).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: `curfew: there is no session ${uid}\n`,
+  });
+});
