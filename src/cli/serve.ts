@@ -7,7 +7,8 @@ export function serveCommand(): Command {
       'after',
       `
 Settings are environment variables, listed with their defaults in .env.example.
-CONFIG is applied when no policy is stored yet; later a difference is only reported: curfew apply is for that.
+CONFIG is applied when nothing is declared yet, or only the demo; later a difference is only reported: curfew apply
+is for that.
 
 Examples:
   curfew serve
