@@ -23,6 +23,9 @@ import type { SignInResult } from './find-account.ts';
 import type { EndedDetails } from './interaction-policy.ts';
 import { readClock } from './store.ts';
 
+/** What a client is told when the person doesn't go on. */
+export const ABORTED = 'End-User aborted interaction';
+
 /** How a person shows who they are: by a password, which is one factor. */
 const PASSWORD = { acr: 'aal1', amr: ['pwd'] };
 
@@ -49,10 +52,11 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
   }
 
   /** A session that ended while the page was open: oidc-provider would refuse to go on. */
-  async function restartIfEnded({ session, params }: Interaction): Promise<RestartInteraction | undefined> {
+  async function restartIfEnded({ session, params, deviceCode }: Interaction): Promise<RestartInteraction | undefined> {
     if (session?.uid === undefined || (await findLiveSession(db, { uid: session.uid }))) return undefined;
     const ended = await findSessionTombstone(db, { uid: session.uid });
-    return { restartAt: authorizationUrl(provider(), params), ...(ended && { ended: toEnded(ended) }) };
+    const restartAt = await restartUrl(provider(), { params, deviceCode });
+    return { restartAt, ...(ended && { ended: toEnded(ended) }) };
   }
 
   async function finish(interaction: Interaction, result: object): Promise<AnsweredInteraction> {
@@ -116,7 +120,7 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
     },
 
     async abort(ctx) {
-      return finish(await load(ctx), { error: 'access_denied', error_description: 'End-User aborted interaction' });
+      return finish(await load(ctx), { error: 'access_denied', error_description: ABORTED });
     },
   };
 }
@@ -127,6 +131,24 @@ export function authorizationUrl(provider: Provider, params: Record<string, unkn
   for (const [name, value] of Object.entries(params)) {
     if (typeof value === 'string' || typeof value === 'number') url.searchParams.set(name, String(value));
   }
+  return url.href;
+}
+
+/**
+ * Where a request starts again whose session ended on the way: the authorization request, or the page for the user code of
+ * a device, which can be entered again from now on.
+ */
+export async function restartUrl(
+  provider: Provider,
+  { params, deviceCode }: { params: Record<string, unknown>; deviceCode?: string | undefined },
+): Promise<string> {
+  if (deviceCode === undefined) return authorizationUrl(provider, params);
+  const url = new URL(provider.urlFor('code_verification'));
+  const code = await provider.DeviceCode.find(deviceCode);
+  if (code === undefined) return url.href;
+  code.inFlight = false;
+  await code.save();
+  url.searchParams.set('user_code', code.userCode.replace(/^.{4}/, '$&-'));
   return url.href;
 }
 

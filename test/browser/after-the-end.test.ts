@@ -55,6 +55,7 @@ describe.each([true, false])('after the end, with JavaScript: %s', (javaScriptEn
     const history = await readHistory();
     expect(history).toContain(IDLE_END);
     expect(history).not.toMatch(/Descale it|Hand over at ten|Signed in as/);
+    expect(history).toContain('It was for one sign-in, which is over.');
   });
 
   it('going back after signing out shows no content either', async () => {
