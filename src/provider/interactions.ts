@@ -44,7 +44,7 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
     const id = cookies.get(provider().cookieName('interaction'), { signed: true });
     const interaction = id === undefined ? undefined : await provider().Interaction.find(id);
     if (interaction === undefined || interaction.uid !== ctx.params.uid) {
-      throw new AppError('not_found', 'This page has expired. Go back to the application and start again.', {
+      throw new AppError('not_found', 'It was for one sign-in, which is over.', {
         status: 404,
       });
     }
@@ -145,7 +145,7 @@ export async function restartUrl(
   if (deviceCode === undefined) return authorizationUrl(provider, params);
   const url = new URL(provider.urlFor('code_verification'));
   const code = await provider.DeviceCode.find(deviceCode);
-  if (code === undefined) return url.href;
+  if (code === undefined || code.accountId !== undefined || code.error !== undefined) return url.href;
   code.inFlight = false;
   await code.save();
   url.searchParams.set('user_code', code.userCode.replace(/^.{4}/, '$&-'));
