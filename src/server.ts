@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { JWK } from 'jose';
 import Koa, { type Middleware } from 'koa';
 import type { Logger } from 'pino';
+import { createGuessThrottle } from './accounts/guess-throttle.ts';
 import { createPasswordHasher } from './accounts/password-hasher.ts';
 import { createSignIn } from './accounts/sign-in.ts';
 import { createSignInThrottle, DEFAULT_THROTTLE_LIMITS } from './accounts/throttle.ts';
@@ -74,6 +75,7 @@ async function serve(
     key: secrets.keys('throttle')[0],
     limits: { ...DEFAULT_THROTTLE_LIMITS, ...config.signInLimits },
   });
+  const guesses = createGuessThrottle({ db, key: secrets.keys('throttle')[0] });
   const cipher = createPayloadCipher(secrets.keys('payload'));
   const cookieKeys = secrets.keys('cookie').map((key) => Buffer.from(key).toString('base64url'));
 
@@ -112,6 +114,8 @@ async function serve(
       toHost: clock.toHost,
       jwks,
       cookieKeys,
+      userCodeKeys: secrets.keys('user-code'),
+      guesses,
       pages: () => pageRoutes.pages,
       log,
     });

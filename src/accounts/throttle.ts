@@ -63,21 +63,10 @@ export interface SignInThrottle {
  * @see NIST SP 800-63B §5.2.2 (rate limiting)
  */
 export function createSignInThrottle({ db, key, limits = DEFAULT_THROTTLE_LIMITS }: ThrottleOptions): SignInThrottle {
-  const limiter = (keyPrefix: string, { failures, windowSeconds }: ThrottleLimit, clearExpiredByTimeout = false) =>
-    new RateLimiterPostgres({
-      storeClient: db.pool,
-      storeType: 'pool',
-      tableName: 'throttle',
-      tableCreated: true,
-      clearExpiredByTimeout,
-      keyPrefix,
-      points: failures,
-      duration: windowSeconds,
-    });
-  const pairs = limiter('pair', limits.accountAndAddress, true);
-  const accounts = limiter('account', limits.account);
-  const addresses = limiter('address', limits.address);
-  const familiar = limiter('familiar', { failures: 1, windowSeconds: FAMILIAR_SECONDS });
+  const pairs = createLimiter(db, 'pair', limits.accountAndAddress, { clearsExpired: true });
+  const accounts = createLimiter(db, 'account', limits.account);
+  const addresses = createLimiter(db, 'address', limits.address);
+  const familiar = createLimiter(db, 'familiar', { failures: 1, windowSeconds: FAMILIAR_SECONDS });
   const tag = (...parts: string[]) => createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url');
 
   return {
@@ -108,14 +97,33 @@ export function createSignInThrottle({ db, key, limits = DEFAULT_THROTTLE_LIMITS
   };
 }
 
-interface Counter {
+/** @param options.clearsExpired one limiter of a process clears the whole table of what ran out */
+export function createLimiter(
+  db: Database,
+  keyPrefix: string,
+  { failures, windowSeconds }: ThrottleLimit,
+  { clearsExpired = false }: { clearsExpired?: boolean } = {},
+): RateLimiterPostgres {
+  return new RateLimiterPostgres({
+    storeClient: db.pool,
+    storeType: 'pool',
+    tableName: 'throttle',
+    tableCreated: true,
+    clearExpiredByTimeout: clearsExpired,
+    keyPrefix,
+    points: failures,
+    duration: windowSeconds,
+  });
+}
+
+export interface Counter {
   limiter: RateLimiterPostgres;
   tag: string;
   failures: number;
 }
 
 /** @returns seconds to wait, if one counter is full; then none has counted */
-async function count(counters: readonly Counter[]): Promise<number | undefined> {
+export async function count(counters: readonly Counter[]): Promise<number | undefined> {
   const counted: Counter[] = [];
   for (const counter of counters) {
     const before = await counter.limiter.get(counter.tag);
@@ -130,12 +138,13 @@ async function count(counters: readonly Counter[]): Promise<number | undefined> 
   return undefined;
 }
 
-async function uncount(counters: readonly Counter[]): Promise<void> {
+/** Takes back what was counted. */
+export async function uncount(counters: readonly Counter[]): Promise<void> {
   for (const { limiter, tag } of counters) await limiter.reward(tag, 1);
 }
 
 /** An attempt that can't be counted is refused. */
-async function failingClosed<T>(work: () => Promise<T>): Promise<T> {
+export async function failingClosed<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {

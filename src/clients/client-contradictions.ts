@@ -1,3 +1,4 @@
+import { DEVICE_GRANT } from './client-metadata-schema.ts';
 import { asBlock, asList, asText, isBlock, type RawBlock, textsOf } from './raw-values.ts';
 import type { Path, Problem } from './yaml-source.ts';
 
@@ -53,8 +54,11 @@ function checkGrants(client: RawBlock, refuse: Refuse): void {
       hasCode ? 'the grant type authorization_code needs code' : 'code needs authorization_code in grant_types',
     );
   }
-  if (grants.includes('refresh_token') && !hasCode) {
-    refuse('grant_types', 'refresh_token needs authorization_code: it is where refresh tokens come from');
+  if (grants.includes('refresh_token') && !hasCode && !grants.includes(DEVICE_GRANT)) {
+    refuse(
+      'grant_types',
+      'refresh_token needs authorization_code or device_code: it is where refresh tokens come from',
+    );
   }
   if (grants.includes('client_credentials') && client.token_endpoint_auth_method === 'none') {
     refuse('grant_types', 'client_credentials needs a client that authenticates, not token_endpoint_auth_method none');

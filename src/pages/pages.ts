@@ -1,4 +1,5 @@
 import { formatDuration } from '../policy/durations.ts';
+import { createDevicePages } from './device-pages.ts';
 import { errorText } from './error-texts.ts';
 import type { ClientOnPage, EndedSession, OpenInteraction, SignInProblem } from './interaction-port.ts';
 import type { Notice } from './notice.ts';
@@ -70,6 +71,8 @@ export function createPages(site: Site, basePath: string) {
   }
 
   return {
+    ...createDevicePages(send),
+
     signIn(target: PageTarget, page: SignInPage): void {
       const { interaction, problem } = page;
       const ended = interaction.ended ?? page.ended;

@@ -41,6 +41,18 @@ interface Views {
     backUri: string | undefined;
   };
   error: { description: string; advice: string; error: string };
+  'device-code': { action: string; xsrf: string; userCode: string; problem: string | undefined };
+  'device-confirm': {
+    clientName: string;
+    asks: string[];
+    userCode: string;
+    accountLogin: string | undefined;
+    address: string | undefined;
+    userAgent: string | undefined;
+    action: string;
+    xsrf: string;
+  };
+  'device-done': { sentence: string; nextStep: string };
   continue: { to: string };
   home: { discovery: string };
 }

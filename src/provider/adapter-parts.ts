@@ -1,3 +1,4 @@
+import type { GuessThrottle } from '../accounts/guess-throttle.ts';
 import type { PayloadCipher } from '../artifacts/payload-cipher.ts';
 import type { PolicyInForce } from '../sessions/begin-session.ts';
 import type { Database } from '../storage/database.ts';
@@ -10,4 +11,7 @@ export interface AdapterParts {
   policy: () => PolicyInForce;
   toHost: ToHost;
   lifetimes: Lifetimes;
+  /** The first makes the HMACs of user codes, all of them find. */
+  userCodeKeys: readonly Uint8Array[];
+  guesses: GuessThrottle;
 }

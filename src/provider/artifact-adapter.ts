@@ -25,7 +25,7 @@ const REUSE_GRACE_MS = 10_000;
 
 /** Introspection looks these three up by one value: they share a key, so that one query answers for all. */
 const TOKENS = new Set(['AccessToken', 'RefreshToken', 'ClientCredentials']);
-const SINGLE_USE = new Set(['AuthorizationCode', 'RefreshToken']);
+const SINGLE_USE = new Set(['AuthorizationCode', 'DeviceCode', 'RefreshToken']);
 
 type UsedArtifact = Pick<LiveArtifact, 'clientId' | 'consumedAt' | 'readAt' | 'sid'>;
 
@@ -161,7 +161,7 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
       if (currentContext()?.oidc.route !== 'revocation') await wipeArtifactsOfGrant(db, sid, model);
     },
 
-    // Nothing that is configured asks for these: `expiresWithSession` is off, and user codes belong to the device flow.
+    // Nothing that is configured asks for these: `expiresWithSession` is off, and device codes have an adapter of their own.
     findByUid: async () => undefined,
     findByUserCode: async () => undefined,
   };

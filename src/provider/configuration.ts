@@ -4,6 +4,7 @@ import type { Pages } from '../pages/pages.ts';
 import { decideServiceLimits } from '../policy/decide.ts';
 import { createAdapterFactory } from './adapter.ts';
 import type { AdapterParts } from './adapter-parts.ts';
+import { createDeviceFlowPages } from './device-pages.ts';
 import { countActivity, createFindAccount } from './find-account.ts';
 import { createInteractionPolicy } from './interaction-policy.ts';
 import { createLifetimes, type ToHost } from './lifetimes.ts';
@@ -45,7 +46,7 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
     findAccount: createFindAccount(parts),
     loadExistingGrant: createLoadExistingGrant(parts),
     interactions: {
-      policy: createInteractionPolicy(parts.db),
+      policy: createInteractionPolicy(parts),
       url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
     },
     ttl: lifetimes.ttl,
@@ -59,6 +60,8 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
       introspection: '/introspect',
       revocation: '/revoke',
       end_session: '/logout',
+      device_authorization: '/device_authorization',
+      code_verification: '/device',
     },
     features: {
       devInteractions: { enabled: false },
@@ -74,7 +77,7 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
       // Its metadata and `sid`; the messages are deliveries of ours, see create-provider.ts.
       backchannelLogout: { enabled: true },
       claimsParameter: { enabled: false },
-      deviceFlow: { enabled: false },
+      deviceFlow: { enabled: true, charset: 'base-20', mask: '****-****', ...createDeviceFlowPages(given) },
       dPoP: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
       resourceIndicators: { enabled: false },

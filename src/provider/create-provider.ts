@@ -32,7 +32,7 @@ export function createProvider(parts: ProviderParts): Provider {
   // A resume has its parameters from the interaction. Where it fails, oidc-provider would look for them in the query,
   // and fail again.
   provider.use(async (ctx, next) => {
-    if (ctx.path.startsWith('/authorize/')) ctx.search = '';
+    if (ctx.path.startsWith('/authorize/') || ctx.path.startsWith('/device/')) ctx.search = '';
     await next();
   });
   provider.use(allowRegisteredOrigins(parts.db));

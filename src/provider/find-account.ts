@@ -17,6 +17,9 @@ export interface SignInResult {
   amr: string[];
 }
 
+/** Where a request goes on after a page of ours. */
+const RESUME_ROUTES = new Set(['resume', 'device_resume']);
+
 const REFUSALS: Readonly<Record<BeginRefusal, string>> = {
   account_disabled: 'the account can not be used',
   credential_changed: 'the password was changed: sign in again',
@@ -39,7 +42,7 @@ export function createFindAccount(parts: AdapterParts): FindAccount {
     }
     state.account = account;
     if (token !== undefined) await useToken(parts, ctx, token.kind);
-    else if (ctx.oidc.route === 'resume' && isNewSignIn(ctx.oidc.result?.login) && !state.begun)
+    else if (RESUME_ROUTES.has(ctx.oidc.route) && isNewSignIn(ctx.oidc.result?.login) && !state.begun)
       await begin(parts, ctx);
     return toProviderAccount(parts, ctx, account);
   };

@@ -1,8 +1,16 @@
-import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
-import { findParticipationToRenew } from '../sessions/join-session.ts';
+import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
+import { decideChildLimits } from '../policy/decide.ts';
+import type { PolicyInForce } from '../sessions/begin-session.ts';
+import { factsOf, findParticipationToRenew } from '../sessions/join-session.ts';
 import type { Tombstone } from '../sessions/session.ts';
-import type { Database } from '../storage/database.ts';
-import { registeredClient, stateOf } from './request-state.ts';
+import type { AdapterParts } from './adapter-parts.ts';
+import { originOf, registeredClient, stateOf } from './request-state.ts';
+import { described } from './session-expired.ts';
+
+/** Where a person lets a device in. */
+const DEVICE_ROUTES = new Set(['code_verification', 'device_resume']);
+/** A session with less left is not worth to begin. */
+const SIGN_IN_MARGIN_SECONDS = 5;
 
 /** Travels in an interaction, which is stored as JSON. */
 export type EndedDetails = Pick<Tombstone, 'reason' | 'idleSeconds' | 'absoluteSeconds'> & { endedAt: string };
@@ -11,7 +19,7 @@ export type EndedDetails = Pick<Tombstone, 'reason' | 'idleSeconds' | 'absoluteS
  * When a person is asked something: as oidc-provider has it, and besides a client whose part in the session ran out comes
  * back only after a sign-in, a session that ended is told of, and our own clients need no consent.
  */
-export function createInteractionPolicy(db: Database) {
+export function createInteractionPolicy({ db, policy: inForce }: Pick<AdapterParts, 'db' | 'policy'>) {
   const { Check, base } = interactionPolicy;
   const policy = base();
   const login = policy.get('login');
@@ -29,6 +37,11 @@ export function createInteractionPolicy(db: Database) {
       return ended !== undefined || state.needsSignIn ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT;
     }),
   );
+  login.checks.add(
+    new Check('device_session', 'End-User authentication is required', 'login_required', (ctx) =>
+      isTooOldForDevice(ctx, inForce()) ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
+    ),
+  );
   const maxAge = login.checks.get('max_age');
   if (!maxAge) throw new Error('oidc-provider has lost its max_age check');
   maxAge.check = (ctx) => (isSignInTooOld(ctx) ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT);
@@ -41,6 +54,22 @@ export function createInteractionPolicy(db: Database) {
     check.check = (ctx) => (registeredClient(ctx)?.firstParty ? Check.NO_NEED_TO_PROMPT : original(ctx));
   }
   return policy;
+}
+
+/**
+ * Whether a device session that counts from this sign-in would be over as it begins.
+ *
+ * @throws access_denied where policy forbids device sessions
+ */
+function isTooOldForDevice(ctx: KoaContextWithOIDC, { policy }: PolicyInForce): boolean {
+  const { account, begun, loaded } = stateOf(ctx);
+  const session = begun ?? loaded?.session;
+  const client = registeredClient(ctx);
+  if (!DEVICE_ROUTES.has(ctx.oidc.route) || !account || !client || !session?.authenticatedAt) return false;
+  const limits = decideChildLimits(policy, factsOf({ session, account, client, origin: originOf(ctx) }), 'device');
+  if (limits === 'forbid') throw described(new errors.AccessDenied(), 'device sessions are not allowed here');
+  const seconds = (session.readAt.getTime() - session.authenticatedAt.getTime()) / 1000;
+  return seconds + SIGN_IN_MARGIN_SECONDS >= limits.absoluteSeconds.value;
 }
 
 /** By the database's clock, to which the sign-in is dated. @see OpenID Connect Core 1.0 §3.1.2.1 (`max_age`) */

@@ -6,6 +6,8 @@ import { stateOf } from './request-state.ts';
 import { sessionExpired } from './session-expired.ts';
 
 export const AUTHORIZATION_CODE_SECONDS = 60;
+/** A user code is short, and good for as long as it takes to walk to a desk (RFC 8628 §5.1). */
+export const DEVICE_CODE_SECONDS = 600;
 export const INTERACTION_SECONDS = 3_600;
 const ANONYMOUS_SECONDS = 3_600;
 
@@ -60,6 +62,7 @@ export function createLifetimes({
       RefreshToken: bound('refreshTokenSeconds', absolute),
       ClientCredentials: serviceSeconds,
       AuthorizationCode: (ctx: KoaContextWithOIDC) => left(ctx, AUTHORIZATION_CODE_SECONDS, [sessionDeadline(ctx)]),
+      DeviceCode: () => DEVICE_CODE_SECONDS,
       Grant: (ctx: KoaContextWithOIDC) => left(ctx, 400 * 86_400, [sessionDeadline(ctx)]),
       Interaction: () => INTERACTION_SECONDS,
       Session: (ctx: KoaContextWithOIDC) => {

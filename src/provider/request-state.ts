@@ -46,6 +46,8 @@ export interface RequestState {
   lost?: boolean;
   /** The sign-in may not begin a session: nothing is saved, and the browser keeps the cookie it has. */
   refused?: boolean;
+  /** When another user code may be tried. */
+  retryAfterSeconds?: number;
   account?: { roles: string[]; groups: string[] };
   /** The clients it looked up, by `client_id`. */
   clients: Map<string, RegisteredClient>;

@@ -154,17 +154,20 @@ async function endDeclined(db: AdapterParts['db'], ctx: KoaContextWithOIDC, kept
   await endParticipations(db, { sids }, { reason: 'rp_logout', actor: `person:${loaded?.session.accountId}` });
 }
 
+const AUTHORIZATION_ROUTES = new Set(['authorization', 'resume', 'code_verification', 'device_resume']);
+
 /** An authorization request that a person waits for is interactive; one that shows no page is silent. */
 function isActivity(ctx: KoaContextWithOIDC, counted: readonly string[]): boolean {
   const { route, client, params } = ctx.oidc;
-  if ((route !== 'authorization' && route !== 'resume') || client === undefined || params === undefined) return false;
+  if (!AUTHORIZATION_ROUTES.has(route) || client === undefined || params === undefined) return false;
   return counted.includes(ctx.oidc.prompts.has('none') ? 'silent' : 'interactive');
 }
 
 /** Another account signs in in the same browser: oidc-provider signs the first one out, and comes back to its resume. */
 function signOutReason(ctx: KoaContextWithOIDC): 'superseded' | 'rp_logout' | 'user_ended' {
   const { postLogoutRedirectUri, clientId } = ctx.oidc.session?.state ?? {};
-  if (typeof postLogoutRedirectUri === 'string' && postLogoutRedirectUri.startsWith(ctx.oidc.urlFor('authorization'))) {
+  const resumes = [ctx.oidc.urlFor('authorization'), ctx.oidc.urlFor('code_verification')];
+  if (typeof postLogoutRedirectUri === 'string' && resumes.some((resume) => postLogoutRedirectUri.startsWith(resume))) {
     return 'superseded';
   }
   return clientId === undefined ? 'user_ended' : 'rp_logout';

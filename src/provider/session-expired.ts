@@ -5,7 +5,7 @@ export const SESSION_EXPIRED = 'Session Expired: Please Reauthenticate';
 
 /** The endpoints that a client calls with a token, and those that a browser visits: the rest call with a code or refresh token. */
 const BEARER_ROUTES = new Set(['userinfo']);
-const BROWSER_ROUTES = new Set(['authorization', 'resume']);
+const BROWSER_ROUTES = new Set(['authorization', 'resume', 'code_verification', 'device_resume']);
 
 /**
  * The standard error that says a session is over, in the words of the endpoint: `invalid_token` at userinfo (RFC 6750

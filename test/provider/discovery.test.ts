@@ -23,9 +23,15 @@ describe('discovery', () => {
       introspection_endpoint: at('/introspect'),
       revocation_endpoint: at('/revoke'),
       end_session_endpoint: at('/logout'),
+      device_authorization_endpoint: at('/device_authorization'),
       response_types_supported: ['code'],
       response_modes_supported: ['form_post', 'fragment', 'query'],
-      grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
+      grant_types_supported: [
+        'authorization_code',
+        'refresh_token',
+        'client_credentials',
+        'urn:ietf:params:oauth:grant-type:device_code',
+      ],
       code_challenge_methods_supported: ['S256'],
       scopes_supported: ['openid', 'offline_access', 'profile', 'email', 'roles', 'groups'],
       claims_supported: expect.arrayContaining(['sub', 'sid', 'auth_time', 'acr', 'amr', 'session_expiry', 'email']),
@@ -47,7 +53,7 @@ describe('discovery', () => {
     const { configuration } = await relyingParty(curfew.issuer, 'app', 'https://app.example/cb');
     const metadata = configuration.serverMetadata() as Record<string, unknown>;
     const addresses = Object.entries(metadata).filter(([name]) => /_endpoint$|^jwks_uri$/.test(name));
-    expect(addresses).toHaveLength(7);
+    expect(addresses).toHaveLength(8);
     for (const [, address] of addresses) {
       const answers = await Promise.all(['GET', 'POST'].map((method) => fetch(String(address), { method })));
       expect(answers.map(({ status }) => status).some((status) => status !== 404)).toBe(true);
@@ -67,7 +73,7 @@ describe('discovery', () => {
     expect(told ?? errorOf(flow).error).toBe(error);
   });
 
-  it.each(['/reg', '/register', '/device', '/device/auth', '/backchannel', '/request', '/par', '/session/end'])(
+  it.each(['/reg', '/register', '/backchannel', '/request', '/par', '/session/end'])(
     'leaves out %s, where nothing is',
     async (path) => {
       expect((await fetch(`${curfew.issuer}${path}`, { method: 'POST' })).status).toBe(404);
