@@ -41,6 +41,7 @@ export async function runServer(): Promise<void> {
     printLine(`Curfew is ready at ${config.issuer}`);
     for (const line of lines) printLine(line);
     await stopped.asked;
+    printLine('Stopping: requests in flight are finished first.');
   } catch (error) {
     // Asked to stop before anything was served: that is done.
     if (!(stopped.signal.aborted && error instanceof Error && error.name === 'AbortError')) throw error;
