@@ -1,8 +1,6 @@
 import { formatDuration } from '../policy/durations.ts';
-import type { PageTarget } from './pages.ts';
+import type { PageTarget, SendPage } from './page-target.ts';
 import { scopeText } from './scope-texts.ts';
-import type { PolicyOptions } from './security-headers.ts';
-import type { ViewData, ViewName } from './views.ts';
 
 /** One text for a code that is wrong, used or over: which of them it is helps only who guesses. */
 export type UserCodeProblem = 'wrong' | 'missing' | 'throttled' | 'stale';
@@ -27,18 +25,10 @@ export interface DeviceConfirmationPage {
   userAgent?: string;
 }
 
-type Send = <N extends ViewName>(
-  target: PageTarget,
-  status: number,
-  name: N,
-  data: ViewData<N>,
-  policy?: PolicyOptions,
-) => void;
-
 const PROBLEM_STATUS = { wrong: 400, missing: 400, stale: 400, throttled: 429 } as const;
 
 /** Makes the pages on which a person lets a device in. @see RFC 8628 §3.3 */
-export function createDevicePages(send: Send) {
+export function createDevicePages(send: SendPage) {
   return {
     userCode(target: PageTarget, page: UserCodePage): void {
       const { action, xsrf, userCode = '', problem, retryAfterSeconds } = page;

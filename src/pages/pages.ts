@@ -3,23 +3,11 @@ import { createDevicePages } from './device-pages.ts';
 import { errorText } from './error-texts.ts';
 import type { ClientOnPage, EndedSession, OpenInteraction, SignInProblem } from './interaction-port.ts';
 import type { Notice } from './notice.ts';
+import type { PageTarget } from './page-target.ts';
 import { endSentence, nextStep } from './reason-texts.ts';
 import { claimText, scopeText } from './scope-texts.ts';
-import {
-  clearSiteData,
-  contentSecurityPolicy,
-  type HeaderTarget,
-  type PolicyOptions,
-  setSecurityHeaders,
-} from './security-headers.ts';
+import { clearSiteData, contentSecurityPolicy, type PolicyOptions, setSecurityHeaders } from './security-headers.ts';
 import { type ClientView, renderView, type Site, type ViewData, type ViewName } from './views.ts';
-
-/** What a page is written to: koa's context, or the one that oidc-provider hands to its hooks. */
-export interface PageTarget extends HeaderTarget {
-  status: number;
-  type: string;
-  body: unknown;
-}
 
 export interface SignInPage {
   interaction: OpenInteraction;

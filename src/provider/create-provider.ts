@@ -7,6 +7,9 @@ import { allowRegisteredOrigins } from './cross-origin.ts';
 import { authorizationUrl } from './interactions.ts';
 import { stateOf } from './request-state.ts';
 
+/** More than any user code has, and nothing to fill a page with. */
+const USER_CODE_LENGTH = 32;
+
 export interface ProviderParts extends Omit<ConfigurationParts, 'renderError'> {
   log: ErrorLog;
 }
@@ -33,6 +36,15 @@ export function createProvider(parts: ProviderParts): Provider {
   // and fail again.
   provider.use(async (ctx, next) => {
     if (ctx.path.startsWith('/authorize/') || ctx.path.startsWith('/device/')) ctx.search = '';
+    await next();
+  });
+  // The code of `verification_uri_complete` is for our page to show: oidc-provider would send it by itself.
+  provider.use(async (ctx, next) => {
+    if (ctx.path === '/device' && ctx.method !== 'POST') {
+      const { user_code: userCode } = ctx.query;
+      if (typeof userCode === 'string') stateOf(ctx).userCode = userCode.slice(0, USER_CODE_LENGTH);
+      ctx.search = '';
+    }
     await next();
   });
   provider.use(allowRegisteredOrigins(parts.db));

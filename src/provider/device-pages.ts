@@ -26,11 +26,12 @@ export function createDeviceFlowPages({ db, pages }: { db: Database; pages: () =
         ctx.status = 303;
         return;
       }
-      const { retryAfterSeconds } = stateOf(ctx);
+      if (error && leavesUnstoredSession(ctx)) return;
+      const { retryAfterSeconds, userCode = ctx.oidc.params?.user_code } = stateOf(ctx);
       pages().userCode(ctx, {
         ...form(ctx),
         ...(error && { problem: problemOf(error) }),
-        ...(typeof ctx.oidc.params?.user_code === 'string' && { userCode: ctx.oidc.params.user_code }),
+        ...(typeof userCode === 'string' && { userCode }),
         ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
       });
     },
@@ -55,6 +56,20 @@ export function createDeviceFlowPages({ db, pages }: { db: Database; pages: () =
       pages().deviceApproved(ctx, { clientName: client?.clientName ?? client?.clientId ?? '' });
     },
   };
+}
+
+/**
+ * Sends a browser without a cookie of ours to the page that gives it one. oidc-provider has put what proves its form into
+ * a session that it never stored, and would fail to store it now.
+ */
+function leavesUnstoredSession(ctx: KoaContextWithOIDC): boolean {
+  const session = ctx.oidc.session as { exp?: number; touched?: boolean } | undefined;
+  const isThatPage = ctx.oidc.route === 'code_verification' && ctx.method !== 'POST';
+  if (session === undefined || session.exp !== undefined || isThatPage) return false;
+  session.touched = false;
+  ctx.redirect(ctx.oidc.urlFor('code_verification'));
+  ctx.status = 303;
+  return true;
 }
 
 function form(ctx: KoaContextWithOIDC) {

@@ -46,6 +46,10 @@ export interface RequestState {
   lost?: boolean;
   /** The sign-in may not begin a session: nothing is saved, and the browser keeps the cookie it has. */
   refused?: boolean;
+  /** What it saved last: one more save in the same request goes over that cookie. */
+  saved?: { uid: string; cookieHash: Uint8Array<ArrayBuffer> };
+  /** Of a device, as the address of the page for it says. */
+  userCode?: string;
   /** When another user code may be tried. */
   retryAfterSeconds?: number;
   account?: { roles: string[]; groups: string[] };

@@ -103,14 +103,14 @@ async function save(
   id: string,
   payload: AdapterPayload,
 ): Promise<SaveOutcome> {
-  const { loaded, begun, lost, refused } = stateOf(ctx);
+  const { loaded, begun, saved, lost, refused } = stateOf(ctx);
   // Lost may be the client's part in it alone.
   if (lost) return (await findLiveSession(db, { uid })) ? 'late' : 'dead';
   if (refused) return 'late';
   const { authorizations = {}, state, transient } = payload;
   const sealed = cipher.seal({ state, transient }, uidBytes(uid));
   const cookieHash = hashBearer(id);
-  const isKnown = loaded?.session.uid === uid || begun?.uid === uid;
+  const isKnown = loaded?.session.uid === uid || begun?.uid === uid || saved?.uid === uid;
 
   if (!isKnown) {
     if (payload.accountId !== undefined) return 'dead';
@@ -132,18 +132,23 @@ async function save(
       payload: sealed,
       origin: originOf(ctx),
     });
-    return inserted === undefined ? 'dead' : 'saved';
+    if (inserted === undefined) return 'dead';
+    stateOf(ctx).saved = { uid, cookieHash };
+    return 'saved';
   }
 
   await endDeclined(db, ctx, new Set(Object.keys(authorizations)));
-  return saveSession(db, {
+  const earlier = [saved, loaded && { uid: loaded.session.uid, cookieHash: loaded.cookieHash }];
+  const outcome = await saveSession(db, {
     uid,
-    loadedCookieHash: loaded?.session.uid === uid ? loaded.cookieHash : null,
+    loadedCookieHash: earlier.find((one) => one?.uid === uid)?.cookieHash ?? null,
     cookieHash,
     payload: sealed,
     active: isActivity(ctx, (begun ?? loaded?.session)?.activity ?? []),
     origin: originOf(ctx),
   });
+  if (outcome === 'saved') stateOf(ctx).saved = { uid, cookieHash };
+  return outcome;
 }
 
 /** Declining to sign out shows as a removed authorization: the client that asked has signed out, the person has not. */

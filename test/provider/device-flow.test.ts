@@ -70,9 +70,12 @@ describe('the device flow', () => {
   it('leads by verification_uri_complete to the confirmation, and does nothing without it', async () => {
     const begun = await tv.begin();
     const browser = newBrowser(curfew.issuer);
-    const page = await browser.submit(await browser.open(String(begun.verification_uri_complete)));
+    const prefilled = await browser.open(String(begun.verification_uri_complete));
+    expect(prefilled.text).toContain(`value="${begun.user_code}"`);
+    const page = await browser.submit(prefilled, { user_code: begun.user_code });
     expect(page.text).toContain('Allow this device?');
     expect(page.text).toContain(begun.user_code);
+    expect(page.text).toContain('See your name and profile');
     expect(await codeOf(tv.poll(begun.device_code))).toBe('authorization_pending');
   });
 
