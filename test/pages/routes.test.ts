@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { AppError } from '../../src/errors.ts';
-import type { Pages, PageTarget } from '../../src/pages/pages.ts';
+import type { PageTarget } from '../../src/pages/page-target.ts';
+import type { Pages } from '../../src/pages/pages.ts';
 import { type PageServer, startPageServer, wiki } from './page-server.ts';
 
 let server: PageServer;
