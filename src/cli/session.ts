@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { findAccountByLogin } from '../accounts/accounts.ts';
 import { AppError } from '../errors.ts';
 import { END_REASONS, type EndReason } from '../policy/end-reason.ts';
+import type { SessionKind } from '../policy/limits.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import {
   findSessionDetails,
@@ -21,6 +22,7 @@ const MAX_LISTED = 10_000;
 interface ListOptions extends OutputOptions {
   account?: string;
   client?: string;
+  kind?: SessionKind;
   state?: LifeState;
   reason?: EndReason;
   limit: number;
@@ -33,6 +35,7 @@ export function sessionCommand(): Command {
     .description('list sessions, the newest first')
     .option('--account <login>', 'of this account only')
     .option('--client <client-id>', 'in which this client takes or took part only')
+    .addOption(new Option('--kind <kind>', 'of this kind only').choices(['browser', 'offline', 'device']))
     .addOption(new Option('--state <state>', 'in this state only').choices(['live', 'ended']))
     .addOption(new Option('--reason <reason>', 'ended for this reason only').choices(END_REASONS))
     .option('--limit <count>', 'at most so many', parseCount(MAX_LISTED), 50)
@@ -62,12 +65,13 @@ Examples:
   return session;
 }
 
-async function list({ account, client, state, reason, limit, json = false }: ListOptions): Promise<void> {
+async function list({ account, client, kind, state, reason, limit, json = false }: ListOptions): Promise<void> {
   const sessions = await withDatabase(async ({ db }) => {
     const filter: SessionFilter = {
       limit,
       ...(account !== undefined && { accountId: await requireAccountId(db, account) }),
       ...(client !== undefined && { clientId: client }),
+      ...(kind && { kind }),
       ...(state && { state }),
       ...(reason && { reason }),
     };

@@ -24,6 +24,8 @@ export interface ClientOnPage {
 export interface OpenInteraction {
   uid: string;
   prompt: 'login' | 'consent';
+  /** Whether a device waits for the answer, and not a client that the browser would go back to. */
+  isForDevice?: boolean;
   /** Why oidc-provider asks, in its words: `max_age`, `login_prompt`, `no_session` … */
   reasons: string[];
   client: ClientOnPage;

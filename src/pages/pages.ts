@@ -77,6 +77,9 @@ export function createPages(site: Site, basePath: string) {
         action: interactionPath(basePath, interaction.uid),
         csrf: page.csrf,
         login: page.login ?? interaction.accountLogin ?? interaction.loginHint ?? '',
+        cancel: interaction.isForDevice
+          ? 'Cancel, and do not connect the device'
+          : `Cancel and return to ${client.name}`,
         limits: interaction.limits && limitsSentence(interaction.limits),
       };
       send(target, problem === undefined ? 200 : PROBLEM_STATUS[problem], 'sign-in', data, formPolicy(client));

@@ -28,6 +28,7 @@ interface Views {
     action: string;
     csrf: string;
     login: string;
+    cancel: string;
     limits: string | undefined;
   };
   consent: { client: ClientView; asks: string[]; accountLogin: string | undefined; action: string; csrf: string };

@@ -76,6 +76,7 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
       return {
         uid: interaction.uid,
         prompt: prompt.name === 'consent' ? 'consent' : 'login',
+        isForDevice: interaction.deviceCode !== undefined,
         reasons: prompt.reasons,
         client: await clientOnPage(parts, String(params.client_id)),
         scopes: scopesToAsk(interaction),

@@ -36,6 +36,7 @@ export interface SessionFilter {
   accountId?: string;
   clientId?: string;
   parentUid?: string;
+  kind?: SessionKind;
   state?: LifeState;
   reason?: EndReason;
   limit: number;
@@ -111,11 +112,12 @@ const summaryColumns = Prisma.sql`
 
 /** Lists people's sessions, the newest first; browsers before sign-in are nobody's and left out. */
 export async function listSessions(db: Database, filter: SessionFilter): Promise<SessionSummary[]> {
-  const { accountId, clientId, parentUid, state, reason, limit } = filter;
+  const { accountId, clientId, parentUid, kind, state, reason, limit } = filter;
   const conditions = [
     Prisma.sql`v.kind <> 'anonymous'`,
     accountId !== undefined && Prisma.sql`v.account_id = ${accountId}`,
     parentUid !== undefined && Prisma.sql`v.parent_uid = ${parentUid}`,
+    kind !== undefined && Prisma.sql`v.kind = ${kind}`,
     clientId !== undefined &&
       Prisma.sql`EXISTS (SELECT FROM participation p WHERE p.session_uid = v.uid AND p.client_id = ${clientId})`,
     state !== undefined && Prisma.sql`v.state = ${state}`,

@@ -46,6 +46,8 @@ describe('curfew session list', () => {
     ['all', [], ['other', 'offline', 'live', 'idle', 'absolute']],
     ['those of an account', ['--account', 'Alice'], ['offline', 'live', 'idle']],
     ['those of a client', ['--client', 'notes'], ['live', 'idle']],
+    ['those of a kind', ['--kind', 'offline'], ['offline']],
+    ['devices, of which there are none', ['--kind', 'device'], []],
     ['live ones', ['--state', 'live'], ['other', 'offline', 'live']],
     ['ended ones', ['--state', 'ended'], ['idle', 'absolute']],
     ['those that ended for a reason', ['--reason', 'absolute_timeout'], ['absolute']],
