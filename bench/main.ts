@@ -20,7 +20,7 @@ async function run(settings: Arguments, postgres: BenchPostgres, contenders: rea
   const turns: Turn[] = [];
   const storms: StormTurn[] = [];
   const counts: OperationCounts[] = [];
-  const notApplicable: string[] = [];
+  const notApplicable: { workload: string; contender: string }[] = [];
   const workloads = WORKLOADS.filter(({ name }) => settings.workloads.includes(name));
   const withStorm = settings.workloads.includes(STORM);
   const unable = new Set<string>();
@@ -37,7 +37,7 @@ async function run(settings: Arguments, postgres: BenchPostgres, contenders: rea
       } catch (error) {
         if (!workload.optional) throw error;
         unable.add(`${workload.name} ${contender.name}`);
-        notApplicable.push(`${workload.title}: ${contender.name}`);
+        notApplicable.push({ workload: workload.title, contender: contender.name });
         progress(`${workload.name} · ${contender.name}: n/a (${error instanceof Error ? error.message : error})`);
       }
     }

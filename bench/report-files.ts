@@ -15,7 +15,7 @@ export interface Results {
   turns: Turn[];
   counts: OperationCounts[];
   /** Workload and contender that can't do it. */
-  notApplicable: string[];
+  notApplicable: { workload: string; contender: string }[];
 }
 
 export interface Machine {
@@ -36,7 +36,7 @@ export function describeMachine(postgres: string, pinned: boolean): Machine {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: cpus().length,
     memoryGib: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
+    kernel: release().split('.', 2).join('.'),
     node: process.version,
     postgres,
     pinned,
@@ -45,7 +45,7 @@ export function describeMachine(postgres: string, pinned: boolean): Machine {
 
 /** Writes what is kept of a run; in RESULTS.md only the part that is the run's, the rest is people's. */
 export async function writeResults(folder: URL, results: Results): Promise<void> {
-  await writeFile(new URL('results.json', folder), `${JSON.stringify(results, null, 2)}\n`);
+  await writeFile(new URL('results.json', folder), `${JSON.stringify(results, rounded, 2)}\n`);
   await writeFile(new URL('results.svg', folder), plotRatios(results.lines));
   const file = new URL('RESULTS.md', folder);
   const known = await readFile(file, 'utf8').catch(() => `# How fast it is\n\n${BEGIN}\n${END}\n`);
@@ -53,6 +53,10 @@ export async function writeResults(folder: URL, results: Results): Promise<void>
   const [, after = ''] = rest.split(END);
   await writeFile(file, `${before}${BEGIN}\n${describeRun(results)}\n${END}${after}`);
 }
+
+/** Digits that no measurement has would only make differences. */
+const rounded = (_key: string, value: unknown): unknown =>
+  typeof value === 'number' ? Number(value.toFixed(4)) : value;
 
 function describeRun({ measuredAt, machine, settings, lines, stormLines, notApplicable }: Results): string {
   const { cpu, cores, memoryGib, kernel, node, postgres, pinned } = machine;
@@ -67,7 +71,7 @@ function describeRun({ measuredAt, machine, settings, lines, stormLines, notAppl
           `- ${storm.ratio <= STORM_AIM ? 'met' : '**missed**'}: p99 of introspection in a storm of sign-ins, against its quiet value: ${storm.ratio.toFixed(1)} (≤ ${STORM_AIM})`,
         ]
       : []),
-    ...notApplicable.map((what) => `- not there yet: ${what}`),
+    ...notApplicable.map(({ workload, contender }) => `- not there yet: ${workload}: ${contender}`),
   ];
   return [
     `Measured ${measuredAt.slice(0, 10)} on ${cpu}, ${cores} cores, ${memoryGib} GiB, Linux ${kernel}, Node ${node}, Postgres ${postgres}; ` +

@@ -6,6 +6,7 @@ const COLOURS: Readonly<Record<ContenderName, string>> = {
   'hand-written': '#52606d',
   curfew: '#2563eb',
 };
+const TITLE = 'CPU per operation, server and Postgres together; hand-written adapter = 1; dashed: aim';
 const LEFT = 240;
 const WIDTH = 560;
 const BAR = 16;
@@ -44,8 +45,9 @@ export function plotRatios(lines: readonly Line[]): string {
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${LEFT + WIDTH + 80} ${y}" font-family="system-ui, sans-serif">`,
+    `<title>${TITLE}</title>`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
-    text(20, 22, 'CPU per operation, server and Postgres together; hand-written adapter = 1; dashed: aim', 'start', 14),
+    text(20, 22, TITLE, 'start', 14),
     ...legend,
     ...parts,
     '</svg>\n',

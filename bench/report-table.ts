@@ -36,7 +36,7 @@ export function resultRows(lines: readonly Line[]): Row[] {
       `${fixed(line.serverCpuMs, 2)} + ${fixed(line.postgresCpuMs, 2)}`,
       line.ratio === undefined
         ? NOT_THERE
-        : `${fixed(line.ratio, 2)} (${line.ratioRange?.map((value) => fixed(value, 2)).join('-')})`,
+        : `${fixed(line.ratio, 2)} (${fixed(line.ratioRange?.least, 2)}-${fixed(line.ratioRange?.greatest, 2)})`,
       verdict(line.ratio, line.aim),
       fixed(line.statements, 1),
       fixed(line.commits, 1),

@@ -18,7 +18,7 @@ export interface Line {
   /** CPU against the hand-written adapter: the median over the rounds of each round's ratio. */
   ratio: number | undefined;
   /** Least and greatest of the rounds. */
-  ratioRange: [number, number] | undefined;
+  ratioRange: { least: number; greatest: number } | undefined;
   aim: number | undefined;
   statements: number | undefined;
   commits: number | undefined;
@@ -64,7 +64,7 @@ export function summarise(turns: readonly Turn[], counts: readonly OperationCoun
         serverCpuMs: of(({ serverCpuMs }) => serverCpuMs),
         postgresCpuMs: of(({ postgresCpuMs }) => postgresCpuMs),
         ratio: ratios.length === 0 ? undefined : median(ratios),
-        ratioRange: ratios.length === 0 ? undefined : [Math.min(...ratios), Math.max(...ratios)],
+        ratioRange: ratios.length === 0 ? undefined : { least: Math.min(...ratios), greatest: Math.max(...ratios) },
         aim: contender === 'curfew' ? aim : undefined,
         statements: count?.statements,
         commits: count?.commits,
