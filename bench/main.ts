@@ -138,6 +138,9 @@ async function main(): Promise<void> {
   }
 }
 
+// Contenders and Postgres end with this process, which has to end by itself for that.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
 try {
   await main();
 } catch (error) {
