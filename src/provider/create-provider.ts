@@ -5,6 +5,7 @@ import { isUnavailable } from '../storage/availability.ts';
 import { type ConfigurationParts, createConfiguration } from './configuration.ts';
 import { allowRegisteredOrigins } from './cross-origin.ts';
 import { authorizationUrl } from './interactions.ts';
+import { redirectPostedRequests } from './post-authorization.ts';
 import { stateOf } from './request-state.ts';
 
 /** More than any user code has, and nothing to fill a page with. */
@@ -32,6 +33,7 @@ export function createProvider(parts: ProviderParts): Provider {
   // The request's origin is settled before it gets here, and told in these headers.
   provider.proxy = true;
 
+  provider.use(redirectPostedRequests(() => provider.urlFor('authorization')));
   // A resume has its parameters from the interaction. Where it fails, oidc-provider would look for them in the query,
   // and fail again.
   provider.use(async (ctx, next) => {
