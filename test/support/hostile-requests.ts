@@ -20,6 +20,7 @@ interface Endpoint {
   headers: readonly string[];
 }
 
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 const FORM = 'Content-Type: application/x-www-form-urlencoded';
 const CHALLENGE = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM';
 const basic = (user: string, password: string) =>
@@ -59,6 +60,11 @@ function endpointsOf({ interactionUid, csrf, cookies, accessToken, refreshToken 
     endpoint('POST', '/token', { grant_type: 'client_credentials' }, [FORM, basic('service', SECRET)]),
     endpoint('POST', '/token', { grant_type: 'refresh_token', refresh_token: refreshToken }, [FORM]),
     endpoint('POST', '/token', { grant_type: 'authorization_code', code: 'x', code_verifier: CHALLENGE }, asApp),
+    endpoint('POST', '/token', { grant_type: DEVICE_GRANT, device_code: 'x' }, asApp),
+    endpoint('POST', '/device_authorization', { client_id: 'app', scope: 'openid' }, asApp),
+    endpoint('GET', '/device', { user_code: 'BBBB-BBBB' }),
+    endpoint('POST', '/device', { xsrf: 'x', user_code: 'BBBB-BBBB', confirm: 'yes' }, [FORM, cookie]),
+    endpoint('GET', '/device/nobodys', {}, [cookie]),
     endpoint('GET', '/userinfo', {}, [bearer]),
     endpoint('POST', '/userinfo', { access_token: accessToken }, [FORM]),
     endpoint('POST', '/introspect', { token: accessToken }, asApp),
