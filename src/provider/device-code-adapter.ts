@@ -4,6 +4,7 @@ import { hashArtifact } from '../artifacts/bearer-hash.ts';
 import { findDeviceCodeHash, recordPoll, storeDeviceCode, updateDeviceCode } from '../artifacts/device-code-store.ts';
 import { findLiveArtifact, findTombstone } from '../artifacts/store.ts';
 import { appendEvents } from '../audit/append-event.ts';
+import { transact } from '../storage/transact.ts';
 import type { AdapterParts } from './adapter-parts.ts';
 import { approveDevice } from './approve-device.ts';
 import { createArtifactAdapter } from './artifact-adapter.ts';
@@ -43,7 +44,15 @@ export function createDeviceCodeAdapter(parts: AdapterParts): Adapter {
     const { error, errorDescription } = payload;
     const next = { ...waiting(payload), ...(isDecision && { error, errorDescription }) };
     const idHash = hashOf(id);
-    await updateDeviceCode(db, { idHash, payload: cipher.seal(next, idHash), isDecision });
+    const ctx = currentContext();
+    await transact(db, async (tx) => {
+      const isStored = await updateDeviceCode(tx, { idHash, payload: cipher.seal(next, idHash), isDecision });
+      if (!isStored || !isDecision || !ctx) return;
+      const { clientId } = payload;
+      await appendEvents(tx, [
+        { ...eventOf(ctx), type: 'device.refused', outcome: 'denied', clientId, reason: errorDescription },
+      ]);
+    });
   }
 
   async function claim(id: string, payload: AdapterPayload): Promise<void> {

@@ -158,6 +158,11 @@ policy:
 
   it('may forbid offline sessions by default', () => {
     expect(parse('clients: []\npolicy: { default: { offline: forbid } }').policy.default.offline).toBe('forbid');
+    expect(parse('clients: []\npolicy: { default: { device: { idle: 1d } } }').policy.default.device).toEqual({
+      idleSeconds: 86_400,
+      absoluteSeconds: 2_592_000,
+      endWith: 'none',
+    });
   });
 
   it('may use anchors and aliases', () => {
@@ -297,7 +302,7 @@ describe('clients', () => {
     [
       'refresh tokens from nowhere',
       ['grant_types: [refresh_token]'],
-      '4:18: clients[0].grant_types: refresh_token needs authorization_code: it is where refresh tokens come from',
+      '4:18: clients[0].grant_types: refresh_token needs authorization_code or device_code: it is where refresh tokens come from',
     ],
     [
       'a public service',
@@ -535,6 +540,11 @@ describe('the default of the policy', () => {
       'an unknown offline key',
       '{ offline: { idel: 1d } }',
       '5:25: policy.default.offline.idel: unknown key; known here: idle, absolute, endWith',
+    ],
+    [
+      'too long an idle limit of devices',
+      '{ device: { idle: 31d } }',
+      '5:30: policy.default.device.idle: 31d is longer than absolute 30d of the built-in default, which ends the session first',
     ],
     [
       'an unknown endWith',

@@ -53,6 +53,13 @@ describe('the policy store', () => {
     expect(store.current()).toMatchObject({ version: 2, policy: { default: { idleSeconds: 600 } } });
   });
 
+  it('completes a version that was stored before a limit was known', async () => {
+    await apply('20m');
+    await database.query(`UPDATE policy_version SET policy = policy #- '{default,device}'`);
+    const { store } = await givenStore();
+    expect(store.current().policy.default).toMatchObject({ idleSeconds: 1_200, device: builtInPolicy.default.device });
+  });
+
   it('learns of a new version on every node, without being asked', async () => {
     const nodes = [await givenStore(), await givenStore()];
     await apply('10m');

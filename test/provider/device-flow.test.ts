@@ -86,6 +86,10 @@ describe('the device flow', () => {
     expect(page.text).toContain('The device was not connected');
     expect(await codeOf(tv.poll(begun.device_code))).toBe('access_denied');
     expect(await codeOf(tv.poll(begun.device_code))).toBe('access_denied');
+    const events = await curfew.query(
+      `SELECT client_id, outcome, address FROM audit_event WHERE type = 'device.refused'`,
+    );
+    expect(events).toEqual([{ client_id: 'tv', outcome: 'denied', address: '127.0.0.1' }]);
   });
 
   it('tells a device that the person did not sign in', async () => {
