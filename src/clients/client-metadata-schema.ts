@@ -69,6 +69,7 @@ const standardShape = {
   tos_uri: webUrl.optional(),
   contacts: z.array(z.email({ pattern: z.regexes.html5Email, error: 'expected an e-mail address' })).optional(),
   id_token_signed_response_alg: z.enum(['RS256', 'ES256', 'EdDSA']).default('RS256'),
+  introspection_signed_response_alg: z.enum(['RS256', 'ES256', 'EdDSA']).optional(),
   default_max_age: z.int().min(0).optional(),
   default_acr_values: z.array(name).optional(),
   require_auth_time: z.boolean().optional(),

@@ -67,6 +67,7 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: (ctx, client, token) => mayIntrospect(parts, ctx, client, token) },
+      jwtIntrospection: { enabled: true },
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => mayRevoke(client, token) },
       userinfo: { enabled: true },
       rpInitiatedLogout: {
@@ -97,6 +98,7 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
     acrValues: ['aal1'],
     enabledJWA: {
       idTokenSigningAlgValues: [...SIGNING_ALGORITHMS],
+      introspectionSigningAlgValues: [...SIGNING_ALGORITHMS],
       clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'],
     },
     // The live views decide; the grace is for the assertions of clients whose clocks are off.

@@ -7,6 +7,7 @@ import { allowRegisteredOrigins } from './cross-origin.ts';
 import { authorizationUrl } from './interactions.ts';
 import { redirectPostedRequests } from './post-authorization.ts';
 import { stateOf } from './request-state.ts';
+import { refuseUnauthenticatedCallers } from './signed-introspection.ts';
 
 /** More than any user code has, and nothing to fill a page with. */
 const USER_CODE_LENGTH = 32;
@@ -50,6 +51,7 @@ export function createProvider(parts: ProviderParts): Provider {
     await next();
   });
   provider.use(allowRegisteredOrigins(parts.db));
+  provider.use(refuseUnauthenticatedCallers);
   provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => {
     stateOf(ctx).failure = error;
   });
