@@ -5,8 +5,16 @@ type Sql = Database | Transaction;
 
 /** The one way to read an artifact: a dead one is not there. */
 export async function findLiveArtifact(sql: Sql, idHash: Uint8Array<ArrayBuffer>): Promise<LiveArtifact | undefined> {
-  const row = await sql.liveArtifact.findUnique({ where: { idHash } });
-  return row === null ? undefined : (row as unknown as LiveArtifact);
+  // Not through Prisma's model: what it builds around the statement costs twice the statement, on the hottest path there is.
+  const [artifact] = await sql.$queryRaw<LiveArtifact[]>`
+    SELECT model, session_uid AS "sessionUid", sid, client_id AS "clientId", account_id AS "accountId", payload,
+      expires_at AS "expiresAt", consumed_at AS "consumedAt", session_kind AS "sessionKind",
+      session_activity AS "sessionActivity", session_idle_deadline AS "sessionIdleDeadline",
+      session_absolute_deadline AS "sessionAbsoluteDeadline", participation_limits AS "participationLimits",
+      participation_activity AS "participationActivity", participation_idle_deadline AS "participationIdleDeadline",
+      participation_absolute_deadline AS "participationAbsoluteDeadline", read_at AS "readAt"
+    FROM live_artifact WHERE id_hash = ${idHash}`;
+  return artifact;
 }
 
 /** The one exception to law 1: reason and times of what is dead. */

@@ -1,5 +1,6 @@
 import type { ActivityKind, ParticipationLimits, SessionKind, SessionLimits } from '../policy/limits.ts';
 import type { Database, Transaction } from '../storage/database.ts';
+import { Prisma } from '../storage/generated/client.ts';
 import type { Deadlines, LiveParticipation, LiveSession, Origin, Tombstone } from './session.ts';
 
 type Sql = Database | Transaction;
@@ -225,15 +226,25 @@ export async function findLiveParticipation(
   tx: Sql,
   by: { sid: string } | { sessionUid: string; clientId: string },
 ): Promise<LiveParticipation | undefined> {
-  const row = await tx.liveParticipation.findFirst({ where: by });
-  return row === null ? undefined : (row as unknown as LiveParticipation);
+  const where =
+    'sid' in by
+      ? Prisma.sql`sid = ${by.sid}`
+      : Prisma.sql`session_uid = ${by.sessionUid} AND client_id = ${by.clientId}`;
+  const [participation] = await tx.$queryRaw<LiveParticipation[]>`
+    SELECT sid, session_uid AS "sessionUid", client_id AS "clientId", account_id AS "accountId",
+      session_kind AS "sessionKind", limits, activity, idle_deadline AS "idleDeadline",
+      absolute_deadline AS "absoluteDeadline", session_activity AS "sessionActivity",
+      session_idle_deadline AS "sessionIdleDeadline", session_absolute_deadline AS "sessionAbsoluteDeadline",
+      read_at AS "readAt"
+    FROM live_participation WHERE ${where}`;
+  return participation;
 }
 
 export async function findLiveParticipations(
   tx: Sql,
   sessionUid: string,
 ): Promise<{ sid: string; clientId: string }[]> {
-  return tx.liveParticipation.findMany({ where: { sessionUid }, select: { sid: true, clientId: true } });
+  return tx.$queryRaw`SELECT sid, client_id AS "clientId" FROM live_participation WHERE session_uid = ${sessionUid}`;
 }
 
 export interface ParticipationToInsert {
