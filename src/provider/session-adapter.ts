@@ -3,9 +3,9 @@ import { hashBearer } from '../artifacts/bearer-hash.ts';
 import { clearSiteData } from '../pages/security-headers.ts';
 import { decideSessionLimits } from '../policy/decide.ts';
 import { endParticipations, endSessions } from '../sessions/end-sessions.ts';
+import { findLiveParticipations } from '../sessions/participation-store.ts';
 import type { LiveSession } from '../sessions/session.ts';
 import {
-  findLiveParticipations,
   findLiveSession,
   findSessionTombstone,
   insertSession,

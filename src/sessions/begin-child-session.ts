@@ -6,7 +6,8 @@ import type { ChildKind } from '../policy/limits.ts';
 import type { Transaction } from '../storage/database.ts';
 import type { PolicyInForce } from './begin-session.ts';
 import { factsOf, type Joining, newSid } from './join-session.ts';
-import { findLiveSession, insertParticipation, insertSession, lockLiveSession } from './store.ts';
+import { insertParticipation } from './participation-store.ts';
+import { findLiveSession, insertSession, lockLiveSession } from './store.ts';
 
 /**
  * Begins the child session that consent to `offline_access` or the approval of a device asks for: own limits, own

@@ -7,8 +7,9 @@ import type { Database, Transaction } from '../storage/database.ts';
 import { transact } from '../storage/transact.ts';
 import type { PolicyInForce } from './begin-session.ts';
 import { endParticipationsIn } from './end-sessions.ts';
+import { findEndedParticipation, findLiveParticipation, insertParticipation } from './participation-store.ts';
 import type { LiveParticipation, LiveSession, Origin } from './session.ts';
-import { findEndedParticipation, findLiveParticipation, insertParticipation, lockClientOfSessions } from './store.ts';
+import { lockClientOfSessions } from './store.ts';
 
 export interface Joining {
   session: Pick<LiveSession, 'uid' | 'kind' | 'accountId' | 'acr' | 'amr'>;

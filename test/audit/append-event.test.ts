@@ -7,7 +7,8 @@ import type { AuditEvent } from '../../src/audit/audit-event.ts';
 import { beginSession } from '../../src/sessions/begin-session.ts';
 import { endParticipations, endSessions } from '../../src/sessions/end-sessions.ts';
 import { joinSession } from '../../src/sessions/join-session.ts';
-import { findLiveParticipation, findLiveSession } from '../../src/sessions/store.ts';
+import { findLiveParticipation } from '../../src/sessions/participation-store.ts';
+import { findLiveSession } from '../../src/sessions/store.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import {
   byAdministrator,

@@ -7,8 +7,9 @@ import {
   endParticipations,
   endSessions,
 } from '../../src/sessions/end-sessions.ts';
+import { findLiveParticipation } from '../../src/sessions/participation-store.ts';
 import { findSessionDetails, listSessions } from '../../src/sessions/session-queries.ts';
-import { findLiveParticipation, findLiveSession, recordActivity } from '../../src/sessions/store.ts';
+import { findLiveSession, recordActivity } from '../../src/sessions/store.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { givenServiceTokenRow } from '../support/given-rows.ts';
 import {

@@ -11,7 +11,8 @@ import {
   endSessions,
 } from '../../src/sessions/end-sessions.ts';
 import { joinSession } from '../../src/sessions/join-session.ts';
-import { findLiveParticipation, findLiveSession, recordActivity } from '../../src/sessions/store.ts';
+import { findLiveParticipation } from '../../src/sessions/participation-store.ts';
+import { findLiveSession, recordActivity } from '../../src/sessions/store.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import {
   byAdministrator,
