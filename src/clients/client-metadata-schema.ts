@@ -76,6 +76,8 @@ const standardShape = {
   initiate_login_uri: webUrl.optional(),
   jwks: z.strictObject({ keys: z.array(publicJwk).min(1) }, { error: unknownKeyMessage(['keys']) }).optional(),
   jwks_uri: webUrl.optional(),
+  require_pushed_authorization_requests: z.boolean().optional(),
+  dpop_bound_access_tokens: z.boolean().optional(),
 };
 
 const ownShape = {

@@ -7,7 +7,6 @@ import {
   findTombstone,
   storeArtifact,
   storeBoundArtifact,
-  storeOnce,
   storeServiceArtifact,
   wipeArtifact,
   wipeArtifactsOfGrant,
@@ -17,6 +16,7 @@ import type { AdapterParts } from './adapter-parts.ts';
 import { isLastToken, storeExchange } from './exchange.ts';
 import { issueCode } from './issue-code.ts';
 import { type BoundParticipation, currentContext, stateOf } from './request-state.ts';
+import { isAnotherSender } from './sender-key.ts';
 import { described, SESSION_EXPIRED, sessionExpired, sessionLost } from './session-expired.ts';
 import { readClock } from './store.ts';
 
@@ -65,10 +65,15 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
   }
 
   /** @see RFC 6749 §4.1.2 (a code used twice), RFC 9700 §4.14.2 (a refresh token used twice) */
-  async function refuseReuse(ctx: KoaContextWithOIDC, artifact: UsedArtifact): Promise<void> {
+  async function refuseReuse(
+    ctx: KoaContextWithOIDC,
+    artifact: UsedArtifact,
+    { jkt }: { jkt?: unknown } = {},
+  ): Promise<void> {
     const { clientId, consumedAt, readAt, sid } = artifact;
     if (!isAtTokenEndpoint(ctx) || consumedAt === null || clientId !== ctx.oidc.client?.clientId) return;
-    if (readAt.getTime() - consumedAt.getTime() >= REUSE_GRACE_MS && sid !== null) {
+    const isTheft = (await isAnotherSender(ctx, jkt)) || readAt.getTime() - consumedAt.getTime() >= REUSE_GRACE_MS;
+    if (isTheft && sid !== null) {
       await endParticipations(db, { sids: [sid] }, { reason: 'token_reuse', actor: `client:${clientId}` });
     }
     throw alreadyUsed();
@@ -105,8 +110,6 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
         const clientId = payload.clientId ?? '';
         if (!(await storeServiceArtifact(db, { ...artifact, clientId })))
           throw new errors.InvalidClient('client is disabled');
-      } else if (model === 'ReplayDetection') {
-        if (!(await storeOnce(db, artifact))) throw new errors.InvalidRequest('the same proof was used before');
       } else if (!(await storeArtifact(db, artifact))) {
         throw new errors.SessionNotFound(`${model} is over`);
       }
@@ -119,9 +122,9 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
         if (ctx) await refuseDead(ctx, id);
         return undefined;
       }
-      if (ctx) await refuseReuse(ctx, artifact);
-      if (ctx && model !== 'Grant') bind(ctx, artifact);
       const payload = cipher.open(artifact.payload, hashOf(id));
+      if (ctx) await refuseReuse(ctx, artifact, payload);
+      if (ctx && model !== 'Grant') bind(ctx, artifact);
       return {
         ...payload,
         ...(artifact.sid !== null && model !== 'Grant' && { sid: artifact.sid }),
@@ -140,6 +143,7 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
         };
         stateOf(ctx).exchange = { used: { model, idHash: hashOf(id) }, tokens: [], refuse };
       } else if (!(await consumeArtifact(db, hashOf(id)))) {
+        if (model === 'PushedAuthorizationRequest') throw new errors.InvalidRequestUri('request_uri was already used');
         throw alreadyUsed();
       }
     },

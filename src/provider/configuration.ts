@@ -62,6 +62,7 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
       end_session: '/logout',
       device_authorization: '/device_authorization',
       code_verification: '/device',
+      pushed_authorization_request: '/par',
     },
     features: {
       devInteractions: { enabled: false },
@@ -77,10 +78,10 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
       },
       // Its metadata and `sid`; the messages are deliveries of ours, see create-provider.ts.
       backchannelLogout: { enabled: true },
-      claimsParameter: { enabled: false },
+      claimsParameter: { enabled: true },
       deviceFlow: { enabled: true, charset: 'base-20', mask: '****-****', ...createDeviceFlowPages(given) },
-      dPoP: { enabled: false },
-      pushedAuthorizationRequests: { enabled: false },
+      dPoP: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true },
       resourceIndicators: { enabled: false },
     },
     pkce: { required: () => true },
@@ -97,6 +98,7 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
     },
     acrValues: ['aal1'],
     enabledJWA: {
+      dPoPSigningAlgValues: ['ES256', 'RS256', 'PS256', 'EdDSA'],
       idTokenSigningAlgValues: [...SIGNING_ALGORITHMS],
       introspectionSigningAlgValues: [...SIGNING_ALGORITHMS],
       clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA'],

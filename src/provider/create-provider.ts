@@ -4,7 +4,8 @@ import { type ErrorLog, logFailure } from '../pages/error-handler.ts';
 import { isUnavailable } from '../storage/availability.ts';
 import { type ConfigurationParts, createConfiguration } from './configuration.ts';
 import { allowRegisteredOrigins } from './cross-origin.ts';
-import { authorizationUrl } from './interactions.ts';
+import { createUniquenessCheck } from './detect-replays.ts';
+import { pushedWith, restartUrl } from './interactions.ts';
 import { redirectPostedRequests } from './post-authorization.ts';
 import { stateOf } from './request-state.ts';
 import { refuseUnauthenticatedCallers } from './signed-introspection.ts';
@@ -17,8 +18,8 @@ export interface ProviderParts extends Omit<ConfigurationParts, 'renderError'> {
 }
 
 /**
- * Wires oidc-provider to the rest. It stays on the adapter, events and documented options; the exceptions are the two
- * methods of its Client that are replaced here.
+ * Wires oidc-provider to the rest. It stays on the adapter, events and documented options; the exceptions are the three
+ * methods of its models that are replaced here.
  */
 export function createProvider(parts: ProviderParts): Provider {
   const provider = new Provider(parts.issuer, createConfiguration({ ...parts, renderError }));
@@ -30,6 +31,7 @@ export function createProvider(parts: ProviderParts): Provider {
   };
   // Deliveries are owed by the end itself, whatever its reason, and sent from there.
   provider.Client.prototype.backchannelLogout = async () => undefined;
+  Object.assign(provider.ReplayDetection, { unique: createUniquenessCheck(parts) });
 
   // The request's origin is settled before it gets here, and told in these headers.
   provider.proxy = true;
@@ -60,7 +62,7 @@ export function createProvider(parts: ProviderParts): Provider {
     const context = ctx as KoaContextWithOIDC;
     const { failure = unstoredTokens(context) } = stateOf(context);
     if (failure !== undefined) answerFailure(context, failure);
-    else restartIfLost(context);
+    else await restartIfLost(context);
     letFormPostLeave(context);
   });
 
@@ -72,7 +74,7 @@ export function createProvider(parts: ProviderParts): Provider {
     const interaction = ctx.oidc?.entities.Interaction;
     if (error instanceof errors.SessionNotFound && interaction) {
       // The session ended after the page was sent: the request starts again, and tells why.
-      restart(ctx, interaction.params);
+      await restart(ctx, interaction.params);
       return;
     }
     const description = out.error_description ?? 'The request could not be served.';
@@ -101,9 +103,9 @@ export function createProvider(parts: ProviderParts): Provider {
   }
 
   /** An interactive request whose session ended while it was under way goes to the sign-in page, not to an error. */
-  function restartIfLost(ctx: KoaContextWithOIDC): void {
+  async function restartIfLost(ctx: KoaContextWithOIDC): Promise<void> {
     if (!stateOf(ctx).lost || ctx.oidc.params === undefined || ctx.oidc.prompts.has('none')) return;
-    if (ctx.oidc.route === 'authorization' || ctx.oidc.route === 'resume') restart(ctx, ctx.oidc.params);
+    if (ctx.oidc.route === 'authorization' || ctx.oidc.route === 'resume') await restart(ctx, ctx.oidc.params);
   }
 
   /** `response_mode=form_post` is a form that goes to the client (OAuth 2.0 Form Post Response Mode §2). */
@@ -118,9 +120,11 @@ export function createProvider(parts: ProviderParts): Provider {
     );
   }
 
-  function restart(ctx: KoaContextWithOIDC, params: object): void {
+  async function restart(ctx: KoaContextWithOIDC, params: object): Promise<void> {
+    const { Interaction: interaction, PushedAuthorizationRequest: pushed } = ctx.oidc.entities;
+    const parJti = pushed?.jti ?? pushedWith(interaction);
     ctx.status = 303;
-    ctx.redirect(authorizationUrl(provider, params as Record<string, unknown>));
+    ctx.redirect(await restartUrl(provider, { params: params as Record<string, unknown>, parJti }));
   }
 
   return provider;

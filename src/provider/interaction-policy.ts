@@ -46,6 +46,20 @@ export function createInteractionPolicy({ db, policy: inForce }: Pick<AdapterPar
   if (!maxAge) throw new Error('oidc-provider has lost its max_age check');
   maxAge.check = (ctx) => (isSignInTooOld(ctx) ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT);
 
+  for (const reason of ['essential_acr', 'essential_acrs']) {
+    const check = login.checks.get(reason);
+    if (!check) throw new Error(`oidc-provider has lost its ${reason} check`);
+    const original = check.check;
+    check.check = async (ctx) => {
+      const outcome = await original(ctx);
+      // Who signed in just now can't reach more by doing it again: it is a failed authentication (Core §5.5.1.1).
+      if (outcome === Check.REQUEST_PROMPT && ctx.oidc.result?.login !== undefined) {
+        throw new errors.UnmetAuthenticationRequirements('the requested acr can not be reached here');
+      }
+      return outcome;
+    };
+  }
+
   const detailsOfLogin = login.details;
   login.details = async (ctx) => ({ ...(await detailsOfLogin?.(ctx)), ...endedDetails(ctx) });
 

@@ -1,3 +1,4 @@
+import { UnsecuredJWT } from 'jose';
 import type { Context } from 'koa';
 import type { Interaction, Provider } from 'oidc-provider';
 import type { Account } from '../accounts/account.ts';
@@ -26,6 +27,9 @@ import { readClock } from './store.ts';
 /** What a client is told when the person doesn't go on. */
 export const ABORTED = 'End-User aborted interaction';
 
+/** For the browser's way from one page to the next (RFC 9126 §2.2). */
+const PUSHED_REQUEST_SECONDS = 60;
+
 /** How a person shows who they are: by a password, which is one factor. */
 const PASSWORD = { acr: 'aal1', amr: ['pwd'] };
 
@@ -52,10 +56,11 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
   }
 
   /** A session that ended while the page was open: oidc-provider would refuse to go on. */
-  async function restartIfEnded({ session, params, deviceCode }: Interaction): Promise<RestartInteraction | undefined> {
+  async function restartIfEnded(interaction: Interaction): Promise<RestartInteraction | undefined> {
+    const { session, params, deviceCode } = interaction;
     if (session?.uid === undefined || (await findLiveSession(db, { uid: session.uid }))) return undefined;
     const ended = await findSessionTombstone(db, { uid: session.uid });
-    const restartAt = await restartUrl(provider(), { params, deviceCode });
+    const restartAt = await restartUrl(provider(), { params, deviceCode, parJti: pushedWith(interaction) });
     return { restartAt, ...(ended && { ended: toEnded(ended) }) };
   }
 
@@ -80,7 +85,7 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
         reasons: prompt.reasons,
         client: await clientOnPage(parts, String(params.client_id)),
         scopes: scopesToAsk(interaction),
-        claims: [],
+        claims: claimsToAsk(interaction),
         limits: await limitsToState(parts, ctx, String(params.client_id), account),
         ...(typeof params.login_hint === 'string' && { loginHint: params.login_hint }),
         ...(account && { accountLogin: account.login }),
@@ -114,6 +119,7 @@ export function createInteractionPort(parts: InteractionParts): InteractionPort 
         accountId: session.accountId,
         clientId: String(params.client_id),
         scopes: scopesToAsk(interaction),
+        claims: claimsToAsk(interaction),
       });
       // The sign-in before this page has had its effect: it is named so that it isn't asked for again.
       const login = lastSubmission?.login as object | undefined;
@@ -135,15 +141,27 @@ export function authorizationUrl(provider: Provider, params: Record<string, unkn
   return url.href;
 }
 
+/** The pushed request that an interaction came from, which oidc-provider's types leave out. */
+export function pushedWith(interaction: Interaction | undefined): string | undefined {
+  return (interaction as { parJti?: string } | undefined)?.parJti;
+}
+
+interface RequestToRestart {
+  params: Record<string, unknown>;
+  deviceCode?: string | undefined;
+  /** Of the pushed request that it was. */
+  parJti?: string | undefined;
+}
+
 /**
  * Where a request starts again whose session ended on the way: the authorization request, or the page for the user code of
  * a device, which can be entered again from now on.
  */
 export async function restartUrl(
   provider: Provider,
-  { params, deviceCode }: { params: Record<string, unknown>; deviceCode?: string | undefined },
+  { params, deviceCode, parJti }: RequestToRestart,
 ): Promise<string> {
-  if (deviceCode === undefined) return authorizationUrl(provider, params);
+  if (deviceCode === undefined) return authorizationUrl(provider, parJti ? await pushAgain(provider, params) : params);
   const url = new URL(provider.urlFor('code_verification'));
   const code = await provider.DeviceCode.find(deviceCode);
   if (code === undefined || code.accountId !== undefined || code.error !== undefined) return url.href;
@@ -151,6 +169,25 @@ export async function restartUrl(
   await code.save();
   url.searchParams.set('user_code', code.userCode.replace(/^.{4}/, '$&-'));
   return url.href;
+}
+
+/** What was pushed stays out of the browser's reach: the request gets a `request_uri` of its own, for its first was used. */
+async function pushAgain(provider: Provider, params: Record<string, unknown>): Promise<Record<string, unknown>> {
+  const { client_id: clientId, dpop_jkt: dpopJkt } = params;
+  const known = Object.entries(params).filter(([, value]) => value !== undefined && value !== null);
+  const request = new UnsecuredJWT(Object.fromEntries(known))
+    .setIssuedAt()
+    .setIssuer(String(clientId))
+    .setAudience(provider.issuer)
+    .setExpirationTime(`${PUSHED_REQUEST_SECONDS}s`)
+    .setNotBefore(0)
+    .encode();
+  const pushed = new provider.PushedAuthorizationRequest({
+    request,
+    ...(typeof dpopJkt === 'string' && { dpopJkt }),
+  });
+  const id = await pushed.save(PUSHED_REQUEST_SECONDS);
+  return { client_id: clientId, request_uri: `urn:ietf:params:oauth:request_uri:${id}` };
 }
 
 /**
@@ -190,10 +227,19 @@ async function attempt(
   }
 }
 
-function scopesToAsk({ prompt, params }: Interaction): string[] {
-  const missing = prompt.details.missingOIDCScope;
-  if (Array.isArray(missing) && missing.length > 0) return missing.filter((scope) => typeof scope === 'string');
-  return String(params.scope ?? '').split(' ');
+function scopesToAsk(interaction: Interaction): string[] {
+  const missing = textsIn(interaction.prompt.details.missingOIDCScope);
+  if (missing.length > 0) return missing;
+  return claimsToAsk(interaction).length > 0 ? [] : String(interaction.params.scope ?? '').split(' ');
+}
+
+/** Single claims that the `claims` parameter asks for (OpenID Connect Core §5.5). */
+function claimsToAsk({ prompt }: Interaction): string[] {
+  return textsIn(prompt.details.missingOIDCClaims);
+}
+
+function textsIn(list: unknown): string[] {
+  return Array.isArray(list) ? list.filter((each): each is string => typeof each === 'string') : [];
 }
 
 /** The limits at this client: of who is asked to sign in again, else of a person without roles, for who comes isn't known. */

@@ -1,5 +1,5 @@
 import type { Grant, KoaContextWithOIDC } from 'oidc-provider';
-import { findConsent } from '../clients/consent.ts';
+import { type Consent, findConsent } from '../clients/consent.ts';
 import { joinSession } from '../sessions/join-session.ts';
 import type { AdapterParts } from './adapter-parts.ts';
 import { originOf, registeredClient, stateOf } from './request-state.ts';
@@ -52,8 +52,12 @@ export function createLoadExistingGrant({ db, policy }: AdapterParts) {
     const known = await provider.Grant.find(sid);
     const grant = known ?? new provider.Grant({ accountId: session.accountId, clientId: client.clientId });
     grant.jti = sid;
-    const missing = scopes.filter((scope) => !grant.getOIDCScope().split(' ').includes(scope));
+    const missing = [
+      ...scopes.filter((scope) => !grant.getOIDCScope().split(' ').includes(scope)),
+      ...granted.claims.filter((claim) => !grant.getOIDCClaims().includes(claim)),
+    ];
     grant.addOIDCScope(scopes.join(' '));
+    grant.addOIDCClaims(granted.claims);
     // Ignored rather than refused where policy forbids it (OpenID Connect Core §11).
     if (isOfflineForbidden) grant.rejectOIDCScope('offline_access');
     // A new authentication lengthens the session, and with it what was granted.
@@ -67,8 +71,9 @@ async function scopesGranted(
   ctx: KoaContextWithOIDC,
   client: { clientId: string; firstParty: boolean },
   accountId: string,
-): Promise<{ scopes: string[] } | undefined> {
-  if (client.firstParty) return { scopes: [...ctx.oidc.requestParamOIDCScopes] };
+): Promise<Consent | undefined> {
+  if (client.firstParty)
+    return { scopes: [...ctx.oidc.requestParamOIDCScopes], claims: [...ctx.oidc.requestParamClaims] };
   const consent = await findConsent(db, accountId, client.clientId);
   return consent && consent.scopes.length > 0 ? consent : undefined;
 }

@@ -48,7 +48,12 @@ export function createSessionPort({ db, cipher, provider }: SessionCallParts): S
       const ended = dead?.model === 'AccessToken' ? endOf(dead) : undefined;
       return { ended: { state: 'ended', serverTime: await readClock(db), ...(ended && { ended }) } };
     }
-    const { scope } = cipher.open(artifact.payload, idHash);
+    const { scope, jkt } = cipher.open(artifact.payload, idHash);
+    if (jkt !== undefined) {
+      throw new AppError('invalid_token', 'This access token is bound to a key (DPoP), and no bearer token.', {
+        status: 401,
+      });
+    }
     if (
       !String(scope ?? '')
         .split(' ')

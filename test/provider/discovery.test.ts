@@ -24,6 +24,8 @@ describe('discovery', () => {
       revocation_endpoint: at('/revoke'),
       end_session_endpoint: at('/logout'),
       device_authorization_endpoint: at('/device_authorization'),
+      pushed_authorization_request_endpoint: at('/par'),
+      dpop_signing_alg_values_supported: ['ES256', 'RS256', 'PS256', 'EdDSA'],
       response_types_supported: ['code'],
       response_modes_supported: ['form_post', 'fragment', 'query'],
       grant_types_supported: [
@@ -36,7 +38,7 @@ describe('discovery', () => {
       scopes_supported: ['openid', 'offline_access', 'profile', 'email', 'roles', 'groups'],
       claims_supported: expect.arrayContaining(['sub', 'sid', 'auth_time', 'acr', 'amr', 'session_expiry', 'email']),
       claim_types_supported: ['normal'],
-      claims_parameter_supported: false,
+      claims_parameter_supported: true,
       request_uri_parameter_supported: false,
       subject_types_supported: ['public'],
       id_token_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA'],
@@ -54,7 +56,7 @@ describe('discovery', () => {
     const { configuration } = await relyingParty(curfew.issuer, 'app', 'https://app.example/cb');
     const metadata = configuration.serverMetadata() as Record<string, unknown>;
     const addresses = Object.entries(metadata).filter(([name]) => /_endpoint$|^jwks_uri$/.test(name));
-    expect(addresses).toHaveLength(8);
+    expect(addresses).toHaveLength(9);
     for (const [, address] of addresses) {
       const answers = await Promise.all(['GET', 'POST'].map((method) => fetch(String(address), { method })));
       expect(answers.map(({ status }) => status).some((status) => status !== 404)).toBe(true);
@@ -74,7 +76,7 @@ describe('discovery', () => {
     expect(told ?? errorOf(flow).error).toBe(error);
   });
 
-  it.each(['/reg', '/register', '/backchannel', '/request', '/par', '/session/end'])(
+  it.each(['/reg', '/register', '/backchannel', '/request', '/session/end'])(
     'leaves out %s, where nothing is',
     async (path) => {
       expect((await fetch(`${curfew.issuer}${path}`, { method: 'POST' })).status).toBe(404);
