@@ -76,6 +76,9 @@ function checkAuthentication(client: RawBlock, refuse: Refuse): void {
   }
   if (method === 'private_key_jwt' && !hasKeys)
     refuse('token_endpoint_auth_method', 'private_key_jwt needs jwks or jwks_uri');
+  if (client.introspects === 'any' && method === 'none') {
+    refuse('introspects', 'any needs a client that authenticates, not token_endpoint_auth_method none');
+  }
   if (client.client_secret_env !== undefined && (method === 'none' || method === 'private_key_jwt')) {
     refuse('client_secret_env', `a client with token_endpoint_auth_method ${method} has no secret`, 'key');
   }

@@ -85,6 +85,7 @@ const ownShape = {
   data: z.array(name).default([]),
   labels: z.array(name).default([]),
   presence: z.boolean().default(false),
+  introspects: z.enum(['own', 'any']).default('own'),
   allowed_origins: z.array(origin).optional(),
   client_secret_env: z
     .string()
@@ -107,6 +108,7 @@ function toDeclaration({
   data,
   labels,
   presence,
+  introspects,
   allowed_origins,
   client_secret_env,
   client_secret: _refused,
@@ -124,6 +126,7 @@ function toDeclaration({
     data: [...new Set(data)],
     labels: [...new Set(labels)],
     presence,
+    introspects,
     allowedOrigins: [...new Set(allowed_origins ?? (isPublic ? originsOf(standard.redirect_uris) : []))],
     ...(client_secret_env === undefined ? {} : { clientSecretEnv: client_secret_env }),
   };

@@ -4,6 +4,9 @@ export type ClientMetadata = Record<string, unknown>;
 /** By whom a client was disabled: only what the file disabled is enabled again by the file. */
 export type DisabledBy = 'hand' | 'file';
 
+/** Which tokens a client may ask about: those issued to it, or all, as gateways must. */
+export type Introspects = 'own' | 'any';
+
 /** A client as the registry knows it. */
 export interface RegisteredClient {
   clientId: string;
@@ -16,6 +19,7 @@ export interface RegisteredClient {
   labels: string[];
   /** Its pages may report that somebody is there. */
   presence: boolean;
+  introspects: Introspects;
   /** Origins whose pages may make token-authorised calls (CORS). */
   allowedOrigins: string[];
   /** SHA-256 of the client secret; a public client has none. */

@@ -1,6 +1,6 @@
 import { builtInPolicy, type Policy } from '../policy/policy.ts';
 import type { Database, Transaction } from '../storage/database.ts';
-import type { ClientMetadata, DeclaredFacts, DisabledBy, RegisteredClient } from './client.ts';
+import type { ClientMetadata, DeclaredFacts, DisabledBy, Introspects, RegisteredClient } from './client.ts';
 
 /** One at a time: what a file declares is compared with what is there, and both must hold still. */
 const APPLY_LOCK = 7_267_001;
@@ -22,11 +22,13 @@ interface StoredMetadata extends ClientMetadata {
   data: string[];
   labels: string[];
   presence: boolean;
+  /** Absent where the client was stored before it could be said. */
+  introspects?: Introspects;
   allowed_origins: string[];
 }
 
 function toClient({ clientId, metadata, secretHash, disabledAt, disabledBy }: ClientRow): RegisteredClient {
-  const { first_party, data, labels, presence, allowed_origins, ...standard } = metadata as StoredMetadata;
+  const { first_party, data, labels, presence, introspects, allowed_origins, ...standard } = metadata as StoredMetadata;
   return {
     clientId,
     metadata: standard,
@@ -34,6 +36,7 @@ function toClient({ clientId, metadata, secretHash, disabledAt, disabledBy }: Cl
     data,
     labels,
     presence,
+    introspects: introspects ?? 'own',
     allowedOrigins: allowed_origins,
     ...(secretHash !== null && { secretHash }),
     ...(disabledAt !== null && { disabledAt }),
@@ -79,13 +82,14 @@ export async function lockClients(tx: Transaction): Promise<void> {
 
 /** Writes what is declared of a client, new or not; its secret and its being disabled stay as they are. */
 export async function upsertClient(tx: Transaction, client: DeclaredFacts): Promise<void> {
-  const { clientId, metadata, firstParty, data, labels, presence, allowedOrigins } = client;
+  const { clientId, metadata, firstParty, data, labels, presence, introspects, allowedOrigins } = client;
   const stored: StoredMetadata = {
     ...metadata,
     first_party: firstParty,
     data,
     labels,
     presence,
+    introspects,
     allowed_origins: allowedOrigins,
   };
   const { backchannel_logout_uri: uri } = metadata;

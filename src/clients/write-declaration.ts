@@ -14,6 +14,7 @@ export function writeClient(client: DeclaredFacts): Written {
     data: client.data,
     labels: client.labels,
     presence: client.presence,
+    introspects: client.introspects,
     allowed_origins: client.allowedOrigins,
   };
 }

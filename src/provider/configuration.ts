@@ -134,14 +134,18 @@ function cookiesFor(issuer: string, keys: string[]): NonNullable<Configuration['
   };
 }
 
-/** A public client shows nothing that others can't show: it may ask about its own tokens only (RFC 7662 §4). */
+/**
+ * A client may ask about its own tokens, and about others only where that is declared (RFC 7662 §4). A public client
+ * shows nothing that others can't show, so that for it nothing can be.
+ */
 async function mayIntrospect(
   { db }: AdapterParts,
   ctx: KoaContextWithOIDC,
   client: Client,
   token: { clientId?: string | undefined },
 ): Promise<boolean> {
-  if (client.clientAuthMethod === 'none' && client.clientId !== token.clientId) return false;
+  const mayAskAboutAny = client.clientAuthMethod !== 'none' && registeredClient(ctx)?.introspects === 'any';
+  if (client.clientId !== token.clientId && !mayAskAboutAny) return false;
   const { bound } = stateOf(ctx);
   if (bound !== undefined) await countActivity(db, ctx, bound, 'introspection');
   return true;

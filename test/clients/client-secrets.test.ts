@@ -10,6 +10,7 @@ const client = (clientId: string, clientSecretEnv?: string): ClientDeclaration =
   data: [],
   labels: [],
   presence: false,
+  introspects: 'own',
   allowedOrigins: [],
   ...(clientSecretEnv === undefined ? {} : { clientSecretEnv }),
 });

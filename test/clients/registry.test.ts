@@ -46,6 +46,7 @@ describe('the client registry', () => {
       data: ['restricted'],
       labels: [],
       presence: false,
+      introspects: 'own',
       secretHash: expect.any(Uint8Array),
     });
     const { metadata } = (await findClient(database.db, 'notes')) ?? {};

@@ -18,12 +18,14 @@ const act = { actor: 'command_line:test', note: 'tokens leaked' };
 let curfew: Curfew;
 let app: RelyingParty;
 let other: RelyingParty;
+let service: RelyingParty;
 
 beforeAll(async () => {
   curfew = await startCurfew();
   await curfew.addAccount('alice');
   app = await relyingParty(curfew.issuer, 'app', 'https://app.example/cb');
   other = await relyingParty(curfew.issuer, 'other', 'https://other.example/cb');
+  service = await relyingParty(curfew.issuer, 'service', 'https://unused.example/cb');
 });
 afterAll(() => curfew.close());
 
@@ -39,7 +41,7 @@ describe('a client that is disabled', () => {
     await disableClient(curfew.db, 'app', act);
     try {
       expect(await participationOf(curfew, toApp.sid)).toMatchObject({ endReason: 'client_removed' });
-      expect(await other.introspect(toApp.tokens.access_token)).toEqual({ active: false });
+      expect(await service.introspect(toApp.tokens.access_token)).toEqual({ active: false });
       expect((await app.userinfo(toApp.tokens.access_token)).status).toBe(401);
       expect(await refusalOf(app.refresh(toApp.tokens.refresh_token))).toMatchObject({ error: 'invalid_client' });
       expect(await deliveriesOf(curfew, toApp.sid)).not.toEqual([]);

@@ -19,6 +19,7 @@ const STAY = 'Stay signed in';
 let curfew: Curfew;
 let app: RelyingParty;
 let other: RelyingParty;
+let service: RelyingParty;
 
 beforeAll(async () => {
   const yaml = CURFEW_YAML.replace(
@@ -29,6 +30,7 @@ beforeAll(async () => {
   await curfew.addAccount('alice');
   app = await relyingParty(curfew.issuer, 'app', 'https://app.example/cb');
   other = await relyingParty(curfew.issuer, 'other', 'https://other.example/cb');
+  service = await relyingParty(curfew.issuer, 'service', 'https://unused.example/cb');
 });
 afterAll(() => curfew.close());
 
@@ -44,7 +46,7 @@ async function signedInTwice() {
   return { toApp, toOther, browser: toApp.browser };
 }
 
-const isLive = async ({ tokens }: SignedIn) => (await app.introspect(tokens.access_token)).active;
+const isLive = async ({ tokens }: SignedIn) => (await service.introspect(tokens.access_token)).active;
 
 describe('sign-out that a client asks for', () => {
   it('asks the person, and ends nothing until they say so', async () => {

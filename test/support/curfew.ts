@@ -42,6 +42,7 @@ clients:
     data: [restricted]
   - client_id: service
     grant_types: [client_credentials]
+    introspects: any
 policy:
   default: { idle: 15m, absolute: 8h, accessToken: 1h, idToken: 1h, activity: [interactive, refresh] }
   rules:
