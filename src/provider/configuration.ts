@@ -9,6 +9,7 @@ import { countActivity, createFindAccount } from './find-account.ts';
 import { createInteractionPolicy } from './interaction-policy.ts';
 import { createLifetimes, type ToHost } from './lifetimes.ts';
 import { createLoadExistingGrant } from './load-grant.ts';
+import { createOutgoingFetch } from './outgoing.ts';
 import { registeredClient, stateOf } from './request-state.ts';
 import { SIGNING_ALGORITHMS } from './signing-keys.ts';
 
@@ -51,6 +52,7 @@ export function createConfiguration(given: ConfigurationParts): Configuration {
     },
     ttl: lifetimes.ttl,
     renderError: given.renderError,
+    fetch: createOutgoingFetch(),
     cookies: cookiesFor(given.issuer, given.cookieKeys),
     routes: {
       authorization: '/authorize',
