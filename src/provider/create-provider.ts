@@ -36,7 +36,7 @@ export function createProvider(parts: ProviderParts): Provider {
   // The request's origin is settled before it gets here, and told in these headers.
   provider.proxy = true;
 
-  provider.use(redirectPostedRequests(() => provider.urlFor('authorization')));
+  provider.use(redirectPostedRequests(parts.issuer));
   // A resume has its parameters from the interaction. Where it fails, oidc-provider would look for them in the query,
   // and fail again.
   provider.use(async (ctx, next) => {
@@ -64,6 +64,7 @@ export function createProvider(parts: ProviderParts): Provider {
     if (failure !== undefined) answerFailure(context, failure);
     else await restartIfLost(context);
     letFormPostLeave(context);
+    nameUnauthorizedGrant(context);
   });
 
   async function renderError(
@@ -118,6 +119,14 @@ export function createProvider(parts: ProviderParts): Provider {
       'Content-Security-Policy',
       policy.replace(/form-action [^;]*/, (directive) => `${directive} ${origin}`),
     );
+  }
+
+  /** A grant type that the client did not register has an error of its own, which oidc-provider does not use (RFC 6749 §5.2). */
+  function nameUnauthorizedGrant(ctx: KoaContextWithOIDC): void {
+    const { client, params, route } = ctx.oidc ?? {};
+    const body = ctx.body as { error?: string } | undefined;
+    if (route !== 'token' || body?.error !== 'invalid_request' || typeof params?.grant_type !== 'string') return;
+    if (client?.grantTypeAllowed(params.grant_type) === false) ctx.body = { ...body, error: 'unauthorized_client' };
   }
 
   async function restart(ctx: KoaContextWithOIDC, params: object): Promise<void> {

@@ -15,8 +15,8 @@ beforeAll(async () => {
 afterAll(() => curfew.close());
 
 /** A form as another site sends it: without our Lax cookie. */
-function post(body: string, headers: Record<string, string> = {}): Promise<Response> {
-  return fetch(`${curfew.issuer}/authorize`, {
+function post(body: string, headers: Record<string, string> = {}, path = '/authorize'): Promise<Response> {
+  return fetch(`${curfew.issuer}${path}`, {
     method: 'POST',
     redirect: 'manual',
     headers: { 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'cross-site', ...headers },
@@ -63,5 +63,32 @@ describe('an authorization request that is posted', () => {
     const answer = await post(body, headers);
     expect(answer.status).toBe(status);
     expect(answer.headers.get('location')).toBeNull();
+  });
+});
+
+describe('a sign-out request that is posted', () => {
+  it('finds who is signed in, and asks', async () => {
+    const { browser, tokens } = await signedIn(curfew, app, 'alice');
+    const answer = await post(
+      new URLSearchParams({ id_token_hint: String(tokens.id_token) }).toString(),
+      {},
+      '/logout',
+    );
+    expect(answer.status).toBe(303);
+    const page = await browser.open(String(answer.headers.get('location')));
+    expect(page.text).toContain('alice');
+    expect(page.text).toContain('xsrf');
+  });
+
+  it('with the hint of another person asks too, and ends nothing by itself', async () => {
+    await curfew.addAccount('bob');
+    const alice = await signedIn(curfew, app, 'alice');
+    const bob = await signedIn(curfew, app, 'bob');
+    const hint = new URLSearchParams({ id_token_hint: String(alice.tokens.id_token) }).toString();
+    const page = await bob.browser.open(String((await post(hint, {}, '/logout')).headers.get('location')));
+    expect(page.text).toContain('xsrf');
+    for (const { tokens } of [alice, bob]) {
+      expect(await app.introspect(tokens.access_token)).toMatchObject({ active: true });
+    }
   });
 });
