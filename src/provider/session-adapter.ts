@@ -191,9 +191,10 @@ function isRequestAfterEnd(ctx: KoaContextWithOIDC): boolean {
 /** The browser has a newer cookie by now, or keeps the one it has: this answer sets none. */
 function leaveSessionCookie(ctx: KoaContextWithOIDC): void {
   const name = ctx.oidc.provider.cookieName('session');
-  const others = [ctx.response.get('set-cookie')]
+  const others = [ctx.res.getHeader('set-cookie') ?? []]
     .flat()
-    .filter((cookie) => cookie !== '' && !cookie.startsWith(`${name}=`) && !cookie.startsWith(`${name}.sig=`));
+    .map(String)
+    .filter((cookie) => !cookie.startsWith(`${name}=`) && !cookie.startsWith(`${name}.sig=`));
   if (others.length > 0) ctx.set('set-cookie', others);
   else ctx.remove('set-cookie');
 }
