@@ -43,8 +43,7 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
       found = findLiveArtifact(db, idHash);
       artifacts.set(key, found);
     }
-    const artifact = await found;
-    return artifact?.model === model ? artifact : undefined;
+    return found;
   }
 
   function forget(id: string): void {
@@ -118,10 +117,9 @@ export function createArtifactAdapter(model: string, parts: AdapterParts): Adapt
     async find(id) {
       const ctx = currentContext();
       const artifact = await read(id);
-      if (artifact === undefined) {
-        if (ctx) await refuseDead(ctx, id);
-        return undefined;
-      }
+      if (artifact === undefined && ctx) await refuseDead(ctx, id);
+      // Another model's: introspection asks for each of them in turn.
+      if (artifact?.model !== model) return undefined;
       const payload = cipher.open(artifact.payload, hashOf(id));
       if (ctx) await refuseReuse(ctx, artifact, payload);
       if (ctx && model !== 'Grant') bind(ctx, artifact);
