@@ -38,6 +38,12 @@ const SIGN_OUT_PAGES = {
   },
 };
 
+/** Calls private addresses too, which oidc-provider's dispatcher refuses. */
+const withoutGuard: NonNullable<Configuration['fetch']> = (url, { ...options } = {}) => {
+  Reflect.deleteProperty(options, 'dispatcher');
+  return globalThis.fetch(url, options);
+};
+
 describe('plain oidc-provider', () => {
   let plain: PlainProvider;
   afterEach(() => plain.close());
@@ -82,14 +88,26 @@ describe('plain oidc-provider', () => {
     expect(sessions()).toEqual([]);
   });
 
-  it('gives up on a client that does not answer, and never tries again', async () => {
-    const { signOut } = await start();
+  function countFailures(): { count: () => number } {
     let failures = 0;
     plain.provider.on('backchannel.error', () => {
       failures += 1;
     });
+    return { count: () => failures };
+  }
+
+  it('does not call a client at a private address, where internal clients live', async () => {
+    const { signOut } = await start();
+    const failures = countFailures();
+    await signOut();
+    expect({ failures: failures.count(), heard }).toEqual({ failures: 1, heard: 0 });
+  });
+
+  it('gives up on a client that does not answer, and never tries again', async () => {
+    const { signOut } = await start({ fetch: withoutGuard });
+    const failures = countFailures();
     const { text } = await signOut();
-    expect({ failures, heard }).toEqual({ failures: 1, heard: 1 });
+    expect({ failures: failures.count(), heard }).toEqual({ failures: 1, heard: 1 });
     expect(text).toBe('signed out');
     expect(sessions()).toEqual([]);
   });
