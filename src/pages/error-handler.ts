@@ -36,7 +36,7 @@ export function logFailure(
   status: number,
   error: unknown,
 ): void {
-  if (status === 503) log.warn({ method, path, reason: (error as Error).message }, 'a request was refused for now');
+  if (status === 503) log.warn({ method, path, reason: (error as Error).message }, 'a request was refused: the caller may try again');
   else if (status >= 500 && status !== 501) log.error({ err: error, method, path }, 'a request failed');
 }
 
