@@ -36,8 +36,11 @@ export function logFailure(
   status: number,
   error: unknown,
 ): void {
-  if (status === 503) log.warn({ method, path, reason: (error as Error).message }, 'a request was refused: the caller may try again');
-  else if (status >= 500 && status !== 501) log.error({ err: error, method, path }, 'a request failed');
+  if (status === 503) {
+    log.warn({ method, path, reason: (error as Error).message }, 'a request was refused: the caller may try again');
+  } else if (status >= 500 && status !== 501) {
+    log.error({ err: error, method, path }, 'a request failed');
+  }
 }
 
 function answer(ctx: Context, pages: Pages, issuer: string, refusal: Refusal): void {
