@@ -84,7 +84,6 @@ async function serve(
     policy: policyStore.current,
     provider: () => provider,
     signIn: createSignIn({ db, hasher, throttle }),
-    issuer: config.issuer,
   });
   const pageRoutes = createPageRoutes({
     issuer: config.issuer,

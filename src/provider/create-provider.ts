@@ -5,9 +5,9 @@ import { isUnavailable } from '../storage/availability.ts';
 import { type ConfigurationParts, createConfiguration } from './configuration.ts';
 import { allowRegisteredOrigins } from './cross-origin.ts';
 import { createUniquenessCheck } from './detect-replays.ts';
-import { pushedWith, restartUrl } from './interactions.ts';
 import { redirectPostedRequests } from './post-authorization.ts';
 import { stateOf } from './request-state.ts';
+import { pushedWith, restartUrl } from './restart-request.ts';
 import { refuseUnauthenticatedCallers } from './signed-introspection.ts';
 
 /** More than any user code has, and nothing to fill a page with. */

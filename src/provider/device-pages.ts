@@ -2,8 +2,9 @@ import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provid
 import type { UserCodeProblem } from '../pages/device-pages.ts';
 import type { Pages } from '../pages/pages.ts';
 import type { Database } from '../storage/database.ts';
-import { ABORTED, restartUrl } from './interactions.ts';
+import { ABORTED } from './interactions.ts';
 import { stateOf } from './request-state.ts';
+import { restartUrl } from './restart-request.ts';
 
 type DeviceFlow = Extract<NonNullable<NonNullable<Configuration['features']>['deviceFlow']>, object>;
 
